@@ -1,0 +1,6 @@
+"""Ground floor: what a network is (THEORY section 1), and its file."""
+
+from lumpnet.ir.graph import FLOATS, Graph, Module, Node, Shape, Value
+from lumpnet.ir.storage import graph_json, load_network, network_bytes, save_network, write_whole
+
+__all__ = ["FLOATS", "Graph", "Module", "Node", "Shape", "Value", "graph_json", "load_network", "network_bytes", "save_network", "write_whole"]
