@@ -1,0 +1,93 @@
+"""Exact fingerprints of rows: linear algebra in a finite field.
+
+A dyadic rational has an exact residue modulo the Mersenne prime 2^31 - 1, where
+multiplying by a power of two is a rotation. A random linear form of a row
+commutes with merging its columns and with scaling it, so rows that are
+proportional after the merge *always* share the key h1/h2, and rows that are
+not share it with probability about 2^-62. The key proposes; exact integers decide.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+P = (1 << 31) - 1
+FORMS = 4
+
+
+def residues(array: np.ndarray) -> np.ndarray:
+    """Residues modulo `P` of finite floats, int64 in [0, P), same shape."""
+    if array.dtype == np.float32:
+        mantissa, exponent = np.frexp(array)
+        whole = np.ldexp(mantissa, 24).astype(np.int64)
+        exponent = exponent - 24
+    else:
+        mantissa, exponent = np.frexp(array)
+        whole = np.ldexp(mantissa, 53).astype(np.int64)
+        exponent = exponent - 53
+    negative = whole < 0
+    whole = np.abs(whole)
+    whole = (whole & P) + (whole >> 31)
+    shift = (exponent % 31).astype(np.int64)
+    rotated = ((whole << shift) & P) + (whole >> (31 - shift))
+    rotated = np.where(rotated >= P, rotated - P, rotated)
+    return np.where(negative & (rotated != 0), P - rotated, rotated)
+
+
+def residue(q: Fraction) -> int:
+    """The residue of a rational; a denominator divisible by P has none and maps to 0 (only a worse fingerprint)."""
+    return q.numerator * pow(q.denominator, P - 2, P) % P
+
+
+def linear_forms(array: np.ndarray, classes: np.ndarray, scales: np.ndarray, count: int) -> np.ndarray:
+    """`FORMS` random linear forms of each collapsed row, modulo P.
+
+    array (m, n, taps) float, classes (n,) int (-1: leave out), scales (n,) Fraction -> (m, FORMS) int64.
+    The randomness is seeded: it decides speed, never the answer.
+    """
+    m, n, taps = array.shape
+    rng = np.random.default_rng(2**31 - 1)
+    points = rng.integers(1, P, size=(count, taps, FORMS), dtype=np.int64)
+    columns = np.flatnonzero(classes >= 0)
+    factors = np.array([residue(scales[j]) for j in columns], dtype=np.int64).reshape(-1, 1, 1)
+    weights = (points[classes[columns]] * factors % P).reshape(-1, FORMS)
+    out = np.zeros((m, FORMS), dtype=np.int64)
+    step = max(1, (1 << 20) // max(1, n * taps))
+    for start in range(0, m, step):
+        block = residues(array[start : start + step])
+        if len(columns) != n:
+            block = block[:, columns]
+        out[start : start + step] = _dot(block.reshape(len(block), -1), weights)
+    return out
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(r, k) @ (k, f) modulo P for residues, through float64 products that stay below 2^53."""
+    total = np.zeros((a.shape[0], b.shape[1]), dtype=np.int64)
+    pieces_a = ((a & 0xFFFF).astype(np.float64), (a >> 16).astype(np.float64))
+    pieces_b = ((b & 0xFFFF).astype(np.float64), (b >> 16).astype(np.float64))
+    step = 1 << 20
+    for i, pa in enumerate(pieces_a):
+        for j, pb in enumerate(pieces_b):
+            shift = (1 << (16 * (i + j))) % P
+            for start in range(0, a.shape[1], step):
+                part = (pa[:, start : start + step] @ pb[start : start + step]).astype(np.int64) % P
+                total = (total + part * shift) % P
+    return total
+
+
+def directions(forms: np.ndarray) -> list[tuple[int, int] | None]:
+    """One key per row, equal for proportional rows; None where every form vanishes (a zero row, surely if the row is zero)."""
+    keys: list[tuple[int, int] | None] = []
+    for h0, h1, h2, h3 in forms.tolist():
+        if not (h0 or h1 or h2 or h3):
+            keys.append(None)
+        else:
+            keys.append((_ratio(h0, h1), _ratio(h2, h3)))
+    return keys
+
+
+def _ratio(a: int, b: int) -> int:
+    return a * pow(b, P - 2, P) % P if b else -1 - (a == 0)

@@ -1,0 +1,216 @@
+"""The coarsest exact lumping of a network (THEORY section 3).
+
+Two halves alternate to a fixpoint. *Refinement*: start from the coarsest
+lumping that each operator allows over its operands', let every node state its
+demands on its neighbours, repeat until nobody demands more. *Observability*:
+with these classes, which units does an output read? Units that none reads
+demand nothing, which may allow a coarser lumping, so the halves alternate;
+each round frees more units, so they stop. Everything happens on the original
+graph: merged classes that nobody reads stay in the relation as ghosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+
+from lumpnet.exact import ONE
+from lumpnet.ir import Graph
+from lumpnet.ops import Site, get, size
+from lumpnet.ops.sites import operand_units, rules, sites
+from lumpnet.partition import Demand, Lumping, discrete, everything, nothing, refine
+from lumpnet.partition import labels as number
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """`lumpings` and `alive` (units that an output observes) by value name; `rounds` of the two halves."""
+
+    graph: Graph
+    sites: tuple[Site, ...]
+    axes: Mapping[str, int | None]
+    lumpings: Mapping[str, Lumping]
+    alive: Mapping[str, np.ndarray]
+    structural: Mapping[str, np.ndarray]
+    rounds: int
+
+
+def coarsest(graph: Graph, extra: Mapping[str, Demand] | None = None, progress: Progress = lambda text: None) -> Outcome:
+    """The coarsest exact lumping. `extra` are demands of the caller (merges it declines).
+
+    Raises `GraphError` for a graph whose shapes do not fit.
+    """
+    search = _Search(graph, extra or {}, progress)
+    for rounds in range(1, 1000):
+        search.refine()
+        before = search.alive
+        search.observe()
+        if all(np.array_equal(before[v], search.alive[v]) for v in before):
+            break
+    return Outcome(graph, tuple(search.sites), search.axes, search.lumpings, search.alive, search.structural, rounds)
+
+
+class _Search:
+    """The state of one search: the only mutable thing here."""
+
+    def __init__(self, graph: Graph, extra: Mapping[str, Demand], progress: Progress):
+        self.graph, self.extra, self.progress = graph, extra, progress
+        self.sites = sites(graph)
+        self.axes: dict[str, int | None] = {v.name: None for v in graph.inputs} | {s.node.name: s.axis for s in self.sites}
+        self.units = {v.name: size(v.shape, self.axes[v.name]) for v in graph.values()}
+        self.lumpings = {name: discrete(n) for name, n in self.units.items()}
+        self.alive = {name: np.zeros(n, dtype=bool) for name, n in self.units.items()}
+        self.tied = _tied(self.sites)
+        self.observe()
+        self.structural = self.alive
+
+    # -- what a node sees of its operands -------------------------------------------------
+
+    def _ins(self, site: Site) -> list[Lumping]:
+        return [self.lumpings[name] if self.axes[name] is not None else discrete(operand_units(site, k)) for k, name in enumerate(site.node.inputs)]
+
+    def _free(self, site: Site) -> list[np.ndarray]:
+        return [
+            ~self.alive[name] if self.axes[name] is not None else np.full(operand_units(site, k), not self.alive[name].any())
+            for k, name in enumerate(site.node.inputs)
+        ]
+
+    # -- refinement -----------------------------------------------------------------------
+
+    def refine(self) -> None:
+        self.demands = {name: nothing(n) for name, n in self.units.items()}
+        for name, alive in self.structural.items():  # units whose weights say that nobody reads them merge with nobody
+            self._demand(name, replace(nothing(len(alive)), label=number(np.where(alive, 0, 1 + np.arange(len(alive))).tolist())))
+        for name in self.graph.outputs:
+            self._demand(name, everything(self.units[name]))
+        for name, demand in self.extra.items():
+            self._demand(name, demand)
+        self.natural: dict[str, Lumping] = {v.name: discrete(self.units[v.name]) for v in self.graph.inputs}
+        self.seen: dict[str, list[Lumping]] = {}
+        for sweep in range(10_000):
+            self.progress(f"refining, sweep {sweep + 1}")
+            self._forward()
+            if not self._backward():
+                return
+
+    def _forward(self) -> None:
+        """Recompute the lumpings whose operands or demands changed."""
+        for value in self.graph.inputs:
+            self.lumpings[value.name] = self.natural[value.name]
+        for site in self.sites:
+            name, ins = site.node.name, self._ins(site)
+            seen = self.seen.get(name)
+            if seen is None or not all(a.same(b) for a, b in zip(seen, ins, strict=True)):
+                self.natural[name] = rules(site).forward(site, ins)
+                self.seen[name] = ins
+            self.lumpings[name] = refine(self.natural[name], self.demands[name])
+
+    def _backward(self) -> bool:
+        """Collect demands; whether any is new."""
+        changed = False
+        for site in reversed(self.sites):
+            name = site.node.name
+            ups, down = rules(site).demands(site, self._ins(site), self.lumpings[name], self._free(site), ~self.alive[name])
+            for operand, up in zip(site.node.inputs, ups, strict=True):
+                if up is not None and self.axes[operand] is not None:
+                    changed |= self._demand(operand, up)
+            if down is not None and self.axes[name] is not None:
+                changed |= self._demand(name, down)
+        for one, two in self.tied:
+            changed |= self._tie(one, two)
+        return changed
+
+    def _demand(self, name: str, demand: Demand) -> bool:
+        if self.axes[name] is None:
+            return False
+        met = self.demands[name].meet(demand)
+        if met.same(self.demands[name]):
+            return False
+        self.demands[name] = met
+        return True
+
+    def _tie(self, one: str, two: str) -> bool:
+        """Values around a shared tensor are lumped alike, so that the tensor can stay shared."""
+        if self.axes[one] is None or self.axes[two] is None or self.units[one] != self.units[two]:
+            changed = self._demand(one, everything(self.units[one]))
+            return self._demand(two, everything(self.units[two])) or changed
+        a, b = self.lumpings[one], self.lumpings[two]
+        both = a.present & b.present
+        keys = []
+        for i in range(len(a)):
+            if both[i]:
+                keys.append((int(a.classes[i]), int(b.classes[i]), a.scale[i] / b.scale[i], a.offset[i] / a.scale[i], b.offset[i] / b.scale[i]))
+            else:
+                keys.append((int(a.classes[i]), int(b.classes[i]), None, None, None))
+        stays = both | (a.present != b.present) | (~a.present & (a.value != b.value))
+        label = number(keys)
+        changed = self._demand(one, Demand(label, stays & ~a.present, np.where(b.present, b.scale, ONE)))
+        return self._demand(two, Demand(label, stays & ~b.present, np.where(a.present, a.scale, ONE))) or changed
+
+    # -- observability --------------------------------------------------------------------
+
+    def observe(self) -> None:
+        """Which units the outputs read, given the lumpings; units of one class, and coupled units, live together."""
+        self.alive = {name: np.zeros(n, dtype=bool) for name, n in self.units.items()}
+        for name in self.graph.outputs:
+            self.alive[name][:] = True
+        changed = True
+        while changed:
+            changed = False
+            for site in reversed(self.sites):
+                changed |= self._observe_operands(site)
+            for site in self.sites:
+                changed |= self._observe_coupled(site)
+            for one, two in self.tied:
+                if self.units[one] == self.units[two]:
+                    changed |= self._revive(one, self.alive[two])
+                    changed |= self._revive(two, self.alive[one])
+
+    def _observe_operands(self, site: Site) -> bool:
+        name = site.node.name
+        alive_out = self.alive[name]
+        if not alive_out.any():
+            return False
+        changed = False
+        masks = rules(site).alive(site, self._ins(site), self.lumpings[name], alive_out)
+        for operand, mask in zip(site.node.inputs, masks, strict=True):
+            if self.axes[operand] is None:
+                mask = np.full(self.units[operand], bool(mask.any()))
+            changed |= self._revive(operand, mask)
+        return changed
+
+    def _observe_coupled(self, site: Site) -> bool:
+        name = site.node.name
+        op = rules(site)
+        if site.axis is None or not op.couples(site) or not self.alive[name].any():
+            return False
+        return self._revive(name, op.spread(site, [~f for f in self._free(site)], self.alive[name]))
+
+    def _revive(self, name: str, mask: np.ndarray) -> bool:
+        x = self.lumpings[name]
+        mask = (mask | self.alive[name]) & x.present
+        if mask.any() and not mask.all():
+            classes = np.zeros(x.count + 1, dtype=bool)
+            classes[x.classes[mask]] = True
+            classes[-1] = False
+            mask = classes[x.classes] & x.present
+        if np.array_equal(mask, self.alive[name]):
+            return False
+        self.alive[name] = mask
+        return True
+
+
+def _tied(all_sites: list[Site]) -> list[tuple[str, str]]:
+    """Pairs of values that stand at the same place around one shared tensor."""
+    pairs = set()
+    for one, two in combinations([s for s in all_sites if s.node.params and s.node.kind != "opaque"], 2):
+        if one.node.kind == two.node.kind and set(one.node.params.values()) & set(two.node.params.values()) and get(one.node.kind).counts_units:
+            pairs.add((one.node.name, two.node.name))
+            if one.node.inputs[0] != two.node.inputs[0]:
+                pairs.add((one.node.inputs[0], two.node.inputs[0]))
+    return sorted(pairs)

@@ -1,0 +1,90 @@
+"""Addition of two values: one common expansion, so the operands are coupled (THEORY section 2).
+
+Where one operand is constant and the other is not, the constant stays as a unit
+and takes the other's scale. An operand that is constant throughout leaves
+entirely: the sum becomes the other operand plus a constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from lumpnet.exact import ONE, ZERO, Number, Surd, constant_array
+from lumpnet.ir import Shape
+from lumpnet.ops.base import Kept, Params, Piece, Site
+from lumpnet.ops.linear import stack
+from lumpnet.ops.pairwise import Pairwise
+from lumpnet.ops.registry import register
+from lumpnet.partition import Demand, Lumping, normal_form
+
+
+@register
+class Add(Pairwise):
+    kind = "add"
+
+    def infer(self, shapes: Sequence[Shape], attrs: Any, params: Params) -> Shape:
+        return self.broadcast(shapes)
+
+    def run(self, site: Site, xs: Sequence[np.ndarray]) -> np.ndarray:
+        return np.asarray(xs[0] + xs[1])
+
+    def forward(self, site: Site, ins: Sequence[Lumping]) -> Lumping:
+        a, b = ins
+        n = len(a)
+        keys: list[Hashable] = [None] * n
+        scale, offset, value = constant_array(n, ONE), constant_array(n, ZERO), constant_array(n, None)
+        for i in range(n):
+            value[i] = _sum(a.value[i], b.value[i])
+            if not a.present[i] and not b.present[i] and value[i] is not None:
+                continue
+            x, y = (a, b) if a.present[i] else (b, a)
+            scale[i] = x.scale[i] if x.present[i] else ONE
+            if x.present[i] and y.present[i]:
+                keys[i] = (int(a.classes[i]), int(b.classes[i]), a.scale[i] / b.scale[i])
+                offset[i] = a.offset[i] + b.offset[i]
+            elif x.present[i] and not isinstance(y.value[i], Surd):
+                keys[i] = (x is a, int(x.classes[i]))
+                offset[i] = x.offset[i] + y.value[i]
+            else:
+                keys[i] = ("alone", i)
+        return normal_form(keys, scale, offset, value)
+
+    def passing(self, site: Site, ins: Sequence[Lumping]) -> int | None:
+        """The operand that passes alone because the other is constant throughout (None: neither)."""
+        for k in (0, 1):
+            other, x = ins[1 - k], ins[k]
+            rational = not any(isinstance(v, Surd) for v in other.value[~other.present])
+            if not other.present.any() and len(other) and x.present.any() and rational and site.in_shapes[k] == site.shape:
+                return k
+        return None
+
+    def demands(self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray) -> tuple[list[Demand | None], Demand | None]:
+        k = self.passing(site, ins)
+        if k is None:
+            return super().demands(site, ins, out, free, free_out)
+        if not (out.present & ~free_out).any():
+            return [None, None], None
+        up, down = self.coupled([ins[k], out], [free[k], free_out])
+        both: list[Demand | None] = [None, None]
+        both[k] = up
+        return both, down
+
+    def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
+        gone = [k for k in (0, 1) if not len(ins[k].units)]
+        if not gone:
+            return Piece(self.kind, (0, 1), {}, {})
+        terms = ins[gone[0]].lumping.offset[out.units]
+        if not any(terms):
+            return Piece("identity", (1 - gone[0],), {}, {})
+        return Piece("add_constant", (1 - gone[0],), {"axis": site.axis}, {"term": stack(terms)})
+
+
+def _sum(a: Number | None, b: Number | None) -> Number | None:
+    if a is None or b is None:
+        return None
+    if isinstance(a, Surd):
+        return None if isinstance(b, Surd) else a.plus(b)
+    return b.plus(a) if isinstance(b, Surd) else a + b

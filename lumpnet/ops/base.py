@@ -1,0 +1,159 @@
+"""What one operator kind knows: shape, run, and the rules of its lumping.
+
+Drivers call these methods and never ask which operator they hold. A rule reads
+a `Site`: one node with its tensors, the shapes around it and the unit axes of
+its operands. Number worlds: `run` is generic over float and `Fraction` arrays;
+`forward`, `demands`, `alive`, `quotient` are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lumpnet.exact import ONE, Scaled, constant_array
+from lumpnet.ir import Node, Shape
+from lumpnet.partition import Demand, Lumping, discrete, everything
+
+Params = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """A node where it stands. `in_axes[k]` is the unit axis of operand k, None where it has none (pinned whole)."""
+
+    node: Node
+    params: Params
+    in_shapes: tuple[Shape, ...]
+    in_axes: tuple[int | None, ...]
+    axis: int | None = None
+
+    @property
+    def attrs(self) -> Any:
+        return self.node.attrs
+
+    @property
+    def shape(self) -> Shape:
+        return self.node.shape
+
+    @property
+    def units(self) -> int:
+        """Units of the output (of its axis 1 or last where no axis is followed)."""
+        return size(self.shape, self.axis)
+
+
+def size(shape: Shape, axis: int | None) -> int:
+    """Units of a value: the size of its unit axis, 1 for a value without one."""
+    return int(shape[axis] or 0) if axis is not None else 1
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A final lumping: `units[k]` is the unit of the original that column k of the reduced value equals.
+
+    `column[i]` is the column of unit i: below `len(units)` kept, above it a class that no output observes, -1 a constant.
+    """
+
+    lumping: Lumping
+    units: np.ndarray
+    column: np.ndarray
+
+    def all_kept(self) -> bool:
+        return len(self.units) == len(self.lumping)
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A node of the quotient: kind, surviving operands (by position), attributes, exact or stored parameters."""
+
+    kind: str
+    operands: tuple[int, ...]
+    attrs: dict[str, Any]
+    params: dict[str, np.ndarray | Scaled]
+
+
+class Op:
+    """An operator kind. Subclass, set `kind`, and register with `@register`."""
+
+    kind: str = ""
+    counts_units = False
+    """Whether its outputs are counted as units (linear, convolution, recurrent)."""
+
+    def infer(self, shapes: Sequence[Shape], attrs: Any, params: Params) -> Shape:
+        """The output's full shape."""
+        raise NotImplementedError
+
+    def run(self, site: Site, xs: Sequence[np.ndarray]) -> np.ndarray:
+        """Evaluate on arrays with a leading batch axis, float or `Fraction` (raises `NoExactValue`)."""
+        raise NotImplementedError
+
+    def unit_axis(self, site: Site) -> int | None:
+        """The unit axis of the output; None pins the node (and `why_pinned` says so)."""
+        raise NotImplementedError
+
+    def why_pinned(self, site: Site) -> str:
+        return "no rule"
+
+    def forward(self, site: Site, ins: Sequence[Lumping]) -> Lumping:
+        """The coarsest lumping of the output that this operator allows over its operands' lumpings."""
+        raise NotImplementedError
+
+    def demands(self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray) -> tuple[list[Demand | None], Demand | None]:
+        """What the operator demands of its operands and of its output. `free` marks units no output observes."""
+        raise NotImplementedError
+
+    def alive(self, site: Site, ins: Sequence[Lumping], out: Lumping, alive_out: np.ndarray) -> list[np.ndarray]:
+        """Units of each operand that an observed unit of the output reads."""
+        raise NotImplementedError
+
+    def couples(self, site: Site) -> bool:
+        """Whether operands and output share their columns: a unit stays in all of them or in none."""
+        return False
+
+    def spread(self, site: Site, alive_ins: Sequence[np.ndarray], alive_out: np.ndarray) -> np.ndarray:
+        """For coupling operators: output units that must stay because an operand's stay."""
+        return alive_out
+
+    def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
+        """The node of the reduced network."""
+        raise NotImplementedError
+
+
+class Pin(Op):
+    """Any operator without a rule: operands and output stay whole (THEORY: unknown pins)."""
+
+    def unit_axis(self, site: Site) -> int | None:
+        return None
+
+    def forward(self, site: Site, ins: Sequence[Lumping]) -> Lumping:
+        return discrete(site.units)
+
+    def demands(self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray) -> tuple[list[Demand | None], Demand | None]:
+        if free_out.all():
+            return [None] * len(ins), None
+        return [everything(len(lumping)) for lumping in ins], everything(len(out))
+
+    def alive(self, site: Site, ins: Sequence[Lumping], out: Lumping, alive_out: np.ndarray) -> list[np.ndarray]:
+        return [np.full(len(lumping), bool(alive_out.any())) for lumping in ins]
+
+    def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
+        return Piece(site.node.kind, tuple(range(len(ins))), dict(site.attrs), dict(site.params))
+
+
+def keep_where(mask: np.ndarray, scale: np.ndarray | None = None, label: np.ndarray | None = None) -> Demand:
+    """A demand that constants under `mask` stay."""
+    n = len(mask)
+    return Demand(np.zeros(n, dtype=np.int64) if label is None else label, mask, constant_array(n, ONE) if scale is None else scale)
+
+
+def stay_together(here: Lumping, there: Lumping, free_there: np.ndarray, scale: np.ndarray | None = None) -> Demand:
+    """What shared columns demand of `here` when `there` has the same units one by one.
+
+    Units apart there are apart here, and a constant here stays if the unit
+    there is one that stays and is observed. Free units demand nothing.
+    """
+    kept = ~here.present & there.present & ~free_there
+    return Demand(there.classes, kept, there.scale if scale is None else scale)

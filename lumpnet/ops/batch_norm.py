@@ -1,0 +1,102 @@
+"""Batch norm in evaluation: `a_i (x_i - mean_i) + bias_i`, `a_i = gamma_i / sqrt(v_i)`, `v_i = var_i + eps`.
+
+The factor is irrational in general, so two channels stay together only where
+the *ratio* is rational: v_j / v_i the square of a rational; and where the
+offset is: v_i itself a square, or (offset_j - mean_j) / scale_j equal (THEORY section 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from lumpnet.errors import GraphError, NoExactValue
+from lumpnet.exact import ONE, ZERO, Number, Surd, square_classes, square_root, surd
+from lumpnet.ir import Shape
+from lumpnet.ops.base import Kept, Params, Piece, Site
+from lumpnet.ops.registry import register
+from lumpnet.ops.unary import Image, Unary
+
+
+@register
+class BatchNorm(Unary):
+    kind = "batch_norm"
+
+    def infer(self, shapes: Sequence[Shape], attrs: Any, params: Params) -> Shape:
+        if len(shapes[0]) < 2 or any(p.shape != (shapes[0][1],) for role, p in params.items() if role != "num_batches_tracked"):
+            raise GraphError("batch_norm", f"parameters do not fit an operand of shape {shapes[0]}", "one entry a channel")
+        return tuple(shapes[0])
+
+    def run(self, site: Site, xs: Sequence[np.ndarray]) -> np.ndarray:
+        x = np.moveaxis(xs[0], 1, -1)
+        if x.dtype == object:
+            roots = [square_root(_variance(site, i)) for i in range(x.shape[-1])]
+            if None in roots:
+                raise NoExactValue(site.node.name, "the standard deviation is irrational")
+            root = np.array(roots, dtype=object)
+        else:
+            root = np.sqrt(site.params["var"] + site.attrs["eps"])
+        y = (x - site.params["mean"]) / root
+        if "weight" in site.params:
+            y = y * site.params["weight"]
+        if "bias" in site.params:
+            y = y + site.params["bias"]
+        return np.moveaxis(y, -1, 1)
+
+    def unit_axis(self, site: Site) -> int | None:
+        return 1 if site.in_axes[0] == 1 and all(_variance(site, i) > 0 for i in range(site.params["var"].size)) else None
+
+    def why_pinned(self, site: Site) -> str:
+        if site.in_axes[0] != 1:
+            return f"acts on axis 1 while the operand's units lie on axis {site.in_axes[0]}"
+        return "var + eps is not positive everywhere"
+
+    def row(self, site: Site, unit: int, scale: Fraction, offset: Fraction) -> Image:
+        gamma, mean, beta = _gamma(site, unit), _entry(site, "mean", unit), _entry(site, "bias", unit)
+        outer, core = _split(site, unit)
+        if core == 1:
+            factor = gamma / outer
+            return (core, None), factor * scale, factor * (offset - mean) + beta
+        return (core, (offset - mean) / scale), gamma / outer * scale, beta
+
+    def constant(self, site: Site, unit: int, c: Number) -> Number | None:
+        if isinstance(c, Surd):
+            return None
+        v = _variance(site, unit)
+        return surd(_entry(site, "bias", unit), _gamma(site, unit) * (c - _entry(site, "mean", unit)) / v, v)
+
+    def always(self, site: Site, unit: int) -> Number | None:
+        return None if _gamma(site, unit) else _entry(site, "bias", unit)
+
+    def rescale(self, site: Site, unit: int, scale: Fraction) -> Fraction:
+        return scale * _split(site, unit)[0] / (_gamma(site, unit) or ONE)
+
+    def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
+        params = {role: p if p.ndim == 0 else p[out.units] for role, p in site.params.items()}
+        return Piece(self.kind, (0,), dict(site.attrs), dict(params))
+
+
+def _entry(site: Site, role: str, unit: int) -> Fraction:
+    return Fraction(float(site.params[role][unit])) if role in site.params else ZERO
+
+
+def _gamma(site: Site, unit: int) -> Fraction:
+    return _entry(site, "weight", unit) if "weight" in site.params else ONE
+
+
+def _variance(site: Site, unit: int) -> Fraction:
+    return Fraction(float(site.params["var"][unit])) + Fraction(site.attrs["eps"])
+
+
+def _split(site: Site, unit: int) -> tuple[Fraction, Fraction]:
+    """(outer, core) with `v_unit = outer^2 * core`; equal cores mean that the ratio of roots is rational."""
+    return _classes(site.params["var"].tobytes(), site.params["var"].dtype.str, site.attrs["eps"])[unit]
+
+
+@lru_cache(maxsize=256)
+def _classes(var: bytes, dtype: str, eps: float) -> list[tuple[Fraction, Fraction]]:
+    return square_classes([Fraction(float(v)) + Fraction(eps) for v in np.frombuffer(var, dtype)])

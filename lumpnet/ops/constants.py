@@ -1,0 +1,79 @@
+"""`x * factor` and `x + term` with a constant that is one number or one number a unit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lumpnet.exact import ZERO, Number, Surd
+from lumpnet.ops.base import Kept, Piece, Site
+from lumpnet.ops.registry import register
+from lumpnet.ops.unary import Elementwise, Image
+
+
+class _WithConstant(Elementwise):
+    role = ""
+
+    def unit_axis(self, site: Site) -> int | None:
+        axis = site.in_axes[0]
+        return axis if site.params[self.role].ndim == 0 or axis == site.attrs["axis"] else None
+
+    def why_pinned(self, site: Site) -> str:
+        return f"its constant varies along axis {site.attrs['axis']}, the operand's units lie on axis {site.in_axes[0]}"
+
+    def number(self, site: Site, unit: int) -> Fraction:
+        tensor = site.params[self.role]
+        return Fraction(float(tensor if tensor.ndim == 0 else tensor[unit]))
+
+    def aligned(self, site: Site) -> Any:
+        tensor = site.params[self.role]
+        shape = [1] * len(site.shape)
+        if tensor.ndim:
+            shape[site.attrs["axis"]] = -1
+        return tensor.reshape(shape)
+
+    def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
+        tensor = site.params[self.role]
+        return Piece(self.kind, (0,), dict(site.attrs), {self.role: tensor if tensor.ndim == 0 or site.axis is None else tensor[out.units]})
+
+
+@register
+class MulConstant(_WithConstant):
+    """A zero factor makes the constant 0; otherwise scales and offsets are multiplied."""
+
+    kind, role = "mul_constant", "factor"
+
+    def run(self, site: Site, xs: Sequence[np.ndarray]) -> np.ndarray:
+        return np.asarray(xs[0] * self.aligned(site))
+
+    def row(self, site: Site, unit: int, scale: Fraction, offset: Fraction) -> Image:
+        k = self.number(site, unit) or Fraction(1)
+        return None, k * scale, k * offset
+
+    def constant(self, site: Site, unit: int, c: Number) -> Number | None:
+        k = self.number(site, unit)
+        return c.times(k) if isinstance(c, Surd) else c * k
+
+    def always(self, site: Site, unit: int) -> Number | None:
+        return None if self.number(site, unit) else ZERO
+
+    def rescale(self, site: Site, unit: int, scale: Fraction) -> Fraction:
+        return scale / (self.number(site, unit) or Fraction(1))
+
+
+@register
+class AddConstant(_WithConstant):
+    kind, role = "add_constant", "term"
+
+    def run(self, site: Site, xs: Sequence[np.ndarray]) -> np.ndarray:
+        return np.asarray(xs[0] + self.aligned(site))
+
+    def row(self, site: Site, unit: int, scale: Fraction, offset: Fraction) -> Image:
+        return None, scale, offset + self.number(site, unit)
+
+    def constant(self, site: Site, unit: int, c: Number) -> Number | None:
+        k = self.number(site, unit)
+        return c.plus(k) if isinstance(c, Surd) else c + k

@@ -1,0 +1,168 @@
+"""Rows of an affine map, collapsed over the classes of the operand (THEORY section 2, Linear).
+
+Weights are seen as (rows, columns, taps): a linear layer has one tap, a
+convolution one per kernel position. Rows are units of the output when their
+collapsed weights are proportional; a row that collapses to zero is a constant.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+
+from lumpnet.exact import ONE, ZERO, Scaled, Surd, collapse, constant_array, directions, linear_forms, multiples
+from lumpnet.ops.unary import default_keep
+from lumpnet.partition import Demand, Lumping, labels, normal_form
+
+
+def forward(weight: np.ndarray, bias: np.ndarray | None, x: Lumping) -> Lumping:
+    """The coarsest lumping of `weight @ x + bias`. weight (m, n, taps), bias (m,) or None."""
+    m = len(weight)
+    classes, scales, count = _columns(x)
+    keys: list[Hashable] = [("row", i) for i in range(m)]
+    scale = constant_array(m, ONE)
+    ends: list[int] = []
+    for members in _candidates(weight, classes, scales, count):
+        for base, rows, ratios in _proportional(weight, members, classes, scales, count):
+            if base is None:
+                for i in rows:
+                    keys[i] = None
+            else:
+                for i, ratio in zip(rows, ratios, strict=True):
+                    keys[i], scale[i] = ("class", base), ratio
+            if base is None or len(rows) > 1:
+                ends += rows
+    offset, value = constant_array(m, ZERO), constant_array(m, None)
+    for i, q in zip(ends, shifts(weight, bias, x, ends), strict=True):
+        offset[i] = q
+        if keys[i] is None:
+            value[i] = q
+    return normal_form(keys, scale, offset, value)
+
+
+def _columns(x: Lumping) -> tuple[np.ndarray, np.ndarray, int]:
+    """Classes of the columns; an irrational constant is a column of its own (it cannot fold into a bias)."""
+    odd = [i for i in np.flatnonzero(~x.present) if isinstance(x.value[i], Surd)]
+    if not odd:
+        return x.classes, x.scale, x.count
+    classes, scales = x.classes.copy(), x.scale.copy()
+    classes[odd] = x.count + np.arange(len(odd))
+    scales[odd] = ONE
+    return classes, scales, x.count + len(odd)
+
+
+def _candidates(weight: np.ndarray, classes: np.ndarray, scales: np.ndarray, count: int) -> list[list[int]]:
+    """Groups of rows that may be proportional (or zero): proposed by fingerprints, decided by nobody yet."""
+    groups: dict[Hashable, list[int]] = defaultdict(list)
+    for i, key in enumerate(directions(linear_forms(weight, classes, scales, count))):
+        groups[key].append(i)
+    return [rows for key, rows in groups.items() if key is None or len(rows) > 1]
+
+
+def _proportional(weight: np.ndarray, rows: list[int], classes: np.ndarray, scales: np.ndarray, count: int) -> list[tuple[int | None, list[int], list[Fraction]]]:
+    """Split candidate rows into exact proportionality classes: (first row or None for zero rows, rows, ratios)."""
+    exact = collapse(weight[rows], classes, scales, count).ints.reshape(len(rows), -1)
+    found: list[tuple[int | None, list[int], list[Fraction]]] = []
+    zero = ~(exact != 0).any(axis=1)
+    if zero.any():
+        found.append((None, [rows[k] for k in np.flatnonzero(zero)], []))
+    left = np.flatnonzero(~zero)
+    while len(left):
+        base = exact[left[0]]
+        pivot = int(np.flatnonzero(base != 0)[0])
+        ratios = [Fraction(int(exact[k, pivot]), int(base[pivot])) for k in left]
+        same = np.zeros(len(left), dtype=bool)
+        for ratio in set(ratios) - {ZERO}:
+            at = np.array([r == ratio for r in ratios])
+            same[at] = multiples(exact[left[at]], base, ratio)
+        found.append((rows[left[0]], [rows[k] for k in left[same]], [r for r, s in zip(ratios, same, strict=True) if s]))
+        left = left[~same]
+    return found
+
+
+def shifts(weight: np.ndarray, bias: np.ndarray | None, x: Lumping, rows: list[int] | np.ndarray) -> list[Fraction]:
+    """`sum over all taps of weight @ offset + bias` for the given rows, exactly (rational offsets only)."""
+    if not len(rows):
+        return []
+    own = [Fraction(float(bias[i])) if bias is not None else ZERO for i in rows]
+    moved = [j for j in np.flatnonzero(x.offset != 0) if not isinstance(x.offset[j], Surd)]
+    if not moved:
+        return own
+    total = collapse(weight[np.asarray(rows)][:, moved], np.zeros(len(moved), dtype=np.int64), x.offset[moved], 1)
+    sums = total.ints[:, 0].astype(object).sum(axis=1)
+    return [int(s) * total.factor + b for s, b in zip(sums, own, strict=True)]
+
+
+def demands(weight: np.ndarray, border: np.ndarray, x: Lumping, out: Lumping, free_out: np.ndarray) -> Demand | None:
+    """What an affine map asks of its operand. border (taps,): taps that some position reads outside the input.
+
+    Where a border tap is used, offsets must vanish (zero padding breaks them):
+    constants stay, members keep offset 0. Irrational constants stay where they
+    are read. An operand must not be empty while the map is observed.
+    """
+    alone = ~out.present | (out.sizes[out.classes] == 1)
+    rows = ~(free_out & alone)
+    if not rows.any():
+        return None
+    gone = ~x.present
+    irrational = np.array([isinstance(v, Surd) for v in x.value], dtype=bool)
+    keep = np.zeros(len(x), dtype=bool)
+    moved = False
+    if border.any() and (x.offset != 0).any():
+        read = (weight[rows][:, :, border] != 0).any(axis=(0, 2))
+        keep |= gone & read & (x.offset != 0)
+        moved = bool((x.present & read & (x.offset != 0)).any())
+    if (gone & irrational).any():
+        keep |= gone & irrational & (weight[rows] != 0).any(axis=(0, 2))
+    if gone.all() and not keep.any() and len(x):
+        keep[0] = True
+    if not keep.any() and not moved:
+        return None
+    demand = default_keep(x, keep)
+    return replace(demand, label=_by_offset(x)) if moved else demand
+
+
+def _by_offset(x: Lumping) -> np.ndarray:
+    """Members of one class agree iff their offset against a common direction does."""
+    return labels(o / s if p else None for p, o, s in zip(x.present, x.offset, x.scale, strict=True))
+
+
+def alive(weight: np.ndarray, x: Lumping, out: Lumping, alive_out: np.ndarray) -> np.ndarray:
+    """Units of the operand with a non-zero collapsed coefficient in an observed row; at least one while any row is observed."""
+    rows = [i for i in out.first if alive_out[i]]
+    mask = np.zeros(len(x), dtype=bool)
+    if not rows:
+        return mask
+    lonely = x.present.copy()
+    lonely[x.present] = x.sizes[x.classes[x.present]] == 1
+    mask[lonely] = (weight[rows][:, lonely] != 0).any(axis=(0, 2))
+    pending = [c for c in np.flatnonzero(x.sizes > 1)]
+    for start in range(0, len(rows), 64):
+        if not pending:
+            break
+        renumber = np.full(x.count + 1, -1)
+        renumber[pending] = np.arange(len(pending))
+        sums = collapse(weight[rows[start : start + 64]], renumber[x.classes], x.scale, len(pending)).ints
+        seen = (sums != 0).any(axis=(0, 2))
+        mask |= np.isin(x.classes, [c for c, s in zip(pending, seen, strict=True) if s])
+        pending = [c for c, s in zip(pending, seen, strict=True) if not s]
+    if not mask.any() and x.present.any():
+        mask[np.flatnonzero(x.present)[0]] = True
+    return mask
+
+
+def quotient(weight: np.ndarray, x_column: np.ndarray, x_scale: np.ndarray, x_count: int, rows: np.ndarray) -> np.ndarray | Scaled:
+    """The rows that stay, collapsed to the columns that stay: (rows, x_count, taps).
+
+    Stored floats when every column is one unit with scale 1, else exact integers.
+    """
+    columns = np.where(x_column < x_count, x_column, -1)
+    used = np.flatnonzero(columns >= 0)
+    if len(used) == x_count and all(x_scale[j] == 1 for j in used):
+        order = used[np.argsort(columns[used])]
+        return weight[np.ix_(rows, order)]
+    return collapse(weight[rows], columns, x_scale, x_count)

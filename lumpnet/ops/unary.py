@@ -1,0 +1,178 @@
+"""Operators with one operand whose columns are shared by operand and output.
+
+Output unit j comes from operand unit `source[j]`; `slot[j]` tells apart output
+units that come from one unit (positions a flatten turned into units, the
+multiplier of a depthwise convolution). Elementwise operators have source[j] = j.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from lumpnet.exact import ONE, ZERO, Number, Surd, constant_array
+from lumpnet.ops.base import Kept, Op, Piece, Site, keep_where, stay_together
+from lumpnet.partition import GONE, Demand, Lumping, labels, normal_form
+
+Image = tuple[Hashable, Fraction, Fraction]
+
+
+class Unary(Op):
+    """Shared columns. A subclass says what a row and a constant become."""
+
+    def couples(self, site: Site) -> bool:
+        return True
+
+    def source(self, site: Site) -> np.ndarray:
+        return np.arange(site.units)
+
+    def slots(self, site: Site) -> Sequence[Hashable]:
+        return [0] * site.units
+
+    def row(self, site: Site, unit: int, scale: Fraction, offset: Fraction) -> Image:
+        """For output unit `unit` whose operand is `scale * y + offset`: (key, scale, offset) of the output.
+
+        Units of one operand class stay together exactly when their keys agree;
+        scale and offset are coordinates against a direction that such units share.
+        """
+        raise NotImplementedError
+
+    def constant(self, site: Site, unit: int, c: Number) -> Number | None:
+        """The output where the operand is the constant `c`, or None when it is not a number we can name."""
+        raise NotImplementedError
+
+    def always(self, site: Site, unit: int) -> Number | None:
+        """A constant that the output unit equals whatever the operand is, or None."""
+        return None
+
+    def rescale(self, site: Site, unit: int, scale: Fraction) -> Fraction:
+        """The operand scale that would give this output scale (a guess that only affects how much is merged)."""
+        return scale
+
+    def forward(self, site: Site, ins: Sequence[Lumping]) -> Lumping:
+        (x,) = ins
+        source, slots = self.source(site), self.slots(site)
+        n = len(source)
+        keys: list[Hashable] = [None] * n
+        scale, offset, value = constant_array(n, ONE), constant_array(n, ZERO), constant_array(n, None)
+        for j, i in enumerate(source.tolist()):
+            gone, c = x.classes[i] == GONE, x.value[i]
+            value[j] = self.always(site, j)
+            if value[j] is None and c is not None:
+                value[j] = self.constant(site, j, c)
+            if self.always(site, j) is not None or (gone and value[j] is not None):
+                continue
+            if not gone and x.sizes[x.classes[i]] == 1:
+                keys[j] = (int(x.classes[i]), slots[j])
+            elif not gone:
+                key, scale[j], offset[j] = self.row(site, j, x.scale[i], x.offset[i])
+                keys[j] = (int(x.classes[i]), slots[j], key)
+            elif isinstance(c, Surd) or c == 0:
+                keys[j] = ("constant", c, slots[j], self.row(site, j, ONE, ZERO)[0])
+            else:
+                key, scale[j], offset[j] = self.row(site, j, c, ZERO)
+                keys[j] = ("constant", slots[j], key)
+        return normal_form(keys, scale, offset, value)
+
+    def demands(self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray) -> tuple[list[Demand | None], Demand | None]:
+        (x,) = ins
+        if not (out.present & ~free_out).any():
+            return [None], None
+        source = self.source(site)
+        down = stay_together(out, _seen_through(x, source), free[0][source])
+        return [self._up(site, x, out, free_out, source)], down
+
+    def _up(self, site: Site, x: Lumping, out: Lumping, free_out: np.ndarray, source: np.ndarray) -> Demand:
+        """What the output asks of the operand: operand units stay together only if all their images do."""
+        n = len(x)
+        if np.array_equal(source, np.arange(n)):
+            scale = constant_array(n, ONE)
+            wanted = ~x.present & out.present
+            scale[wanted] = [self.rescale(site, int(j), out.scale[j]) for j in np.flatnonzero(wanted)]
+            return stay_together(x, out, free_out, scale)
+        images: list[list[int]] = [[] for _ in range(n)]
+        kept = np.zeros(n, dtype=bool)
+        scale = constant_array(n, ONE)
+        slots = self.slots(site)
+        order = {slot: k for k, slot in enumerate(dict.fromkeys(slots))}
+        for j, i in sorted(enumerate(source.tolist()), key=lambda pair: order[slots[pair[0]]]):
+            images[i].append(int(out.classes[j]))
+            if not x.present[i] and out.present[j] and not free_out[j]:
+                kept[i], scale[i] = True, self.rescale(site, j, out.scale[j])
+        return Demand(labels(map(tuple, images)), kept, scale)
+
+    def alive(self, site: Site, ins: Sequence[Lumping], out: Lumping, alive_out: np.ndarray) -> list[np.ndarray]:
+        (x,) = ins
+        reads = np.array([self.always(site, int(j)) is None for j in range(len(alive_out))], dtype=bool)
+        mask = np.zeros(len(x), dtype=bool)
+        mask[self.source(site)[alive_out & reads]] = True
+        return [mask]
+
+    def spread(self, site: Site, alive_ins: Sequence[np.ndarray], alive_out: np.ndarray) -> np.ndarray:
+        return alive_out | alive_ins[0][self.source(site)]
+
+    def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
+        return Piece(site.node.kind, (0,), dict(site.attrs), dict(site.params))
+
+
+def _seen_through(x: Lumping, source: np.ndarray) -> Lumping:
+    """The operand's lumping, indexed by output units."""
+    return Lumping(x.classes[source], x.scale[source], x.offset[source], x.value[source])
+
+
+class Elementwise(Unary):
+    """`y_i = f(x_i)`, the same f for every unit; the unit axis stays."""
+
+    def infer(self, shapes: Sequence[tuple[int | None, ...]], attrs: object, params: object) -> tuple[int | None, ...]:
+        return tuple(shapes[0])
+
+    def unit_axis(self, site: Site) -> int | None:
+        return site.in_axes[0]
+
+
+class Homogeneous(Elementwise):
+    """`f(k u) = k f(u)` for k > 0 (ReLU, LeakyReLU): rows with positive scale and no offset pass."""
+
+    def row(self, site: Site, unit: int, scale: Fraction, offset: Fraction) -> Image:
+        return (scale > 0, offset / scale), scale, ZERO
+
+
+class Odd(Elementwise):
+    """`f(-u) = -f(u)`: rows with scale +1 or -1 and no offset pass."""
+
+    def row(self, site: Site, unit: int, scale: Fraction, offset: Fraction) -> Image:
+        return (abs(scale), offset / scale), ONE if scale > 0 else -ONE, ZERO
+
+
+class Opaque1(Elementwise):
+    """Nothing known about f: only equal operands give equal outputs."""
+
+    def row(self, site: Site, unit: int, scale: Fraction, offset: Fraction) -> Image:
+        return (scale, offset), ONE, ZERO
+
+
+class Linear1(Unary):
+    """Linear in positions with weights that sum to one: any row passes, unless `sums_to_one` says otherwise."""
+
+    def sums_to_one(self, site: Site) -> bool:
+        return True
+
+    def row(self, site: Site, unit: int, scale: Fraction, offset: Fraction) -> Image:
+        if self.sums_to_one(site):
+            return None, scale, offset
+        return offset / scale, scale, ZERO
+
+    def constant(self, site: Site, unit: int, c: Number) -> Number | None:
+        return c if self.sums_to_one(site) or c == 0 else None
+
+
+def default_keep(x: Lumping, mask: np.ndarray) -> Demand:
+    """Keep the constants under `mask`; where nothing else gives a scale, all non-zero rationals share one class."""
+    scale = constant_array(len(x), ONE)
+    for i in np.flatnonzero(mask & ~x.present):
+        value = x.value[i]
+        if not isinstance(value, Surd) and value != 0:
+            scale[i] = value
+    return keep_where(mask, scale)
