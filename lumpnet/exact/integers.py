@@ -108,8 +108,8 @@ def multiples(rows: np.ndarray, base: np.ndarray, ratio: Fraction) -> np.ndarray
     return np.asarray(equal.reshape(len(rows), -1).all(axis=1), dtype=bool)
 
 
-def rounded(exact: Scaled, dtype: str) -> tuple[np.ndarray, int, bool]:
-    """The array in `dtype`, rounded to nearest even; how many entries were not exact; whether any overflowed."""
+def rounded(exact: Scaled, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The array in `dtype`, rounded to nearest even; which entries were not exact; which overflowed (and are 0)."""
     target = np.dtype(dtype)
     power = exact.factor
     dyadic = power.denominator & (power.denominator - 1) == 0 and power.numerator & (power.numerator - 1) == 0
@@ -118,15 +118,15 @@ def rounded(exact: Scaled, dtype: str) -> tuple[np.ndarray, int, bool]:
         wide = np.ldexp(exact.ints.astype(np.float64), exponent)
         with np.errstate(over="ignore"):
             narrow = wide.astype(target)
-        return narrow, int((narrow.astype(np.float64) != wide).sum()), not bool(np.isfinite(narrow).all())
-    out = np.empty(exact.ints.shape, dtype=target)
-    flat = out.reshape(-1)
-    inexact, overflow = 0, False
+        overflow = ~np.isfinite(narrow)
+        narrow[overflow] = 0
+        return narrow, narrow.astype(np.float64) != wide, overflow
+    out = np.zeros(exact.ints.shape, dtype=target)
+    flat, inexact, overflow = out.reshape(-1), np.zeros(out.size, dtype=bool), np.zeros(out.size, dtype=bool)
     for i, whole in enumerate(exact.ints.reshape(-1).tolist()):
         q = int(whole) * power
         value = round_to(q, dtype)
-        if value is None:
-            overflow, value = True, 0.0
-        flat[i] = value
-        inexact += Fraction(value) != q
-    return out, inexact, overflow
+        overflow[i] = value is None
+        flat[i] = value or 0.0
+        inexact[i] = Fraction(value or 0.0) != q
+    return out, inexact.reshape(out.shape), overflow.reshape(out.shape)

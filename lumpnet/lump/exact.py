@@ -186,10 +186,12 @@ class _Search:
 
     def _observe_coupled(self, site: Site) -> bool:
         name = site.node.name
-        op = rules(site)
-        if site.axis is None or not op.couples(site) or not self.alive[name].any():
+        if not self.alive[name].any():
             return False
-        return self._revive(name, op.spread(site, [~f for f in self._free(site)], self.alive[name]))
+        mask = self.alive[name].copy()
+        for (source, target), free in zip(rules(site).links(site), self._free(site), strict=False):
+            mask[target] |= ~free[source]
+        return self._revive(name, mask)
 
     def _revive(self, name: str, mask: np.ndarray) -> bool:
         x = self.lumpings[name]

@@ -18,6 +18,7 @@ from lumpnet.ops.base import Kept, Params, Piece, Site
 from lumpnet.ops.linear import stack
 from lumpnet.ops.pairwise import Pairwise
 from lumpnet.ops.registry import register
+from lumpnet.ops.unary import default_keep
 from lumpnet.partition import Demand, Lumping, normal_form
 
 
@@ -71,6 +72,9 @@ class Add(Pairwise):
         both: list[Demand | None] = [None, None]
         both[k] = up
         return both, down
+
+    def declined(self, site: Site, ins: Sequence[Kept], out: Kept, role: str, mask: np.ndarray) -> list[Demand | None]:
+        return [default_keep(x.lumping, ~x.lumping.present) if not len(x.units) else None for x in ins]
 
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
         gone = [k for k in (0, 1) if not len(ins[k].units)]

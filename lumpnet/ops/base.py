@@ -109,13 +109,16 @@ class Op:
         """Units of each operand that an observed unit of the output reads."""
         raise NotImplementedError
 
-    def couples(self, site: Site) -> bool:
-        """Whether operands and output share their columns: a unit stays in all of them or in none."""
-        return False
+    def links(self, site: Site) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Shared columns: for each operand the pairs (operand unit, output unit) that stay together or leave together.
 
-    def spread(self, site: Site, alive_ins: Sequence[np.ndarray], alive_out: np.ndarray) -> np.ndarray:
-        """For coupling operators: output units that must stay because an operand's stay."""
-        return alive_out
+        Empty for operators that make new columns (linear, convolution).
+        """
+        return []
+
+    def declined(self, site: Site, ins: Sequence[Kept], out: Kept, role: str, mask: np.ndarray) -> list[Demand | None]:
+        """Demands on the operands under which the entries `mask` of parameter `role` would not have been computed."""
+        return [None] * len(ins)
 
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
         """The node of the reduced network."""

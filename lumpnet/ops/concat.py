@@ -18,9 +18,6 @@ from lumpnet.partition import GONE, Demand, Lumping, normal_form
 class Concat(Op):
     kind = "concat"
 
-    def couples(self, site: Site) -> bool:
-        return True
-
     def infer(self, shapes: Sequence[Shape], attrs: Any, params: Params) -> Shape:
         axis = attrs["axis"]
         rest = {(*s[:axis], *s[axis + 1 :]) for s in shapes}
@@ -62,8 +59,8 @@ class Concat(Op):
     def alive(self, site: Site, ins: Sequence[Lumping], out: Lumping, alive_out: np.ndarray) -> list[np.ndarray]:
         return [alive_out[part] & x.present for part, x in zip(self._parts(site), ins, strict=True)]
 
-    def spread(self, site: Site, alive_ins: Sequence[np.ndarray], alive_out: np.ndarray) -> np.ndarray:
-        return np.asarray(alive_out | np.concatenate(list(alive_ins)))
+    def links(self, site: Site) -> list[tuple[np.ndarray, np.ndarray]]:
+        return [(np.arange(part.stop - part.start), np.arange(part.start, part.stop)) for part in self._parts(site)]
 
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
         staying = tuple(k for k, x in enumerate(ins) if len(x.units) or site.axis is None)

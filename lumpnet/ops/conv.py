@@ -73,11 +73,11 @@ class Conv(Op):
             return _DEPTHWISE.alive(site, ins, out, alive_out)
         return [rows.alive(_weight(site), ins[0], out, alive_out)]
 
-    def couples(self, site: Site) -> bool:
-        return _depthwise(site)
+    def links(self, site: Site) -> list[tuple[np.ndarray, np.ndarray]]:
+        return _DEPTHWISE.links(site) if _depthwise(site) else []
 
-    def spread(self, site: Site, alive_ins: Sequence[np.ndarray], alive_out: np.ndarray) -> np.ndarray:
-        return _DEPTHWISE.spread(site, alive_ins, alive_out) if _depthwise(site) else alive_out
+    def declined(self, site: Site, ins: Sequence[Kept], out: Kept, role: str, mask: np.ndarray) -> list[Demand | None]:
+        return [rows.declined(_weight(site), ins[0], out, role, mask)]
 
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
         if _depthwise(site):

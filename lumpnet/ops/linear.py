@@ -51,6 +51,9 @@ class Linear(Op):
     def alive(self, site: Site, ins: Sequence[Lumping], out: Lumping, alive_out: np.ndarray) -> list[np.ndarray]:
         return [rows.alive(_weight(site), ins[0], out, alive_out)]
 
+    def declined(self, site: Site, ins: Sequence[Kept], out: Kept, role: str, mask: np.ndarray) -> list[Demand | None]:
+        return [rows.declined(_weight(site), ins[0], out, role, mask)]
+
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
         (x,) = ins
         params = dict(site.params) | affine_params(_weight(site), site.params.get("bias"), x, out)

@@ -16,9 +16,6 @@ from lumpnet.partition import Demand, Lumping, labels
 class Pairwise(Op):
     """`add` and `mul`. Operands may be broadcast along positions (axes of size 1), never along units."""
 
-    def couples(self, site: Site) -> bool:
-        return True
-
     def broadcast(self, shapes: Sequence[Shape]) -> Shape:
         a, b = shapes
         if len(a) != len(b) or any(m != n and 1 not in (m, n) for m, n in zip(a, b, strict=True)):
@@ -53,5 +50,6 @@ class Pairwise(Op):
     def alive(self, site: Site, ins: Sequence[Lumping], out: Lumping, alive_out: np.ndarray) -> list[np.ndarray]:
         return [alive_out & x.present for x in ins]
 
-    def spread(self, site: Site, alive_ins: Sequence[np.ndarray], alive_out: np.ndarray) -> np.ndarray:
-        return np.asarray(np.any([alive_out, *alive_ins], axis=0))
+    def links(self, site: Site) -> list[tuple[np.ndarray, np.ndarray]]:
+        units = np.arange(site.units)
+        return [(units, units), (units, units)]

@@ -15,6 +15,7 @@ from fractions import Fraction
 import numpy as np
 
 from lumpnet.exact import ONE, ZERO, Scaled, Surd, collapse, constant_array, directions, linear_forms, multiples
+from lumpnet.ops.base import Kept
 from lumpnet.ops.unary import default_keep
 from lumpnet.partition import Demand, Lumping, labels, normal_form
 
@@ -166,3 +167,15 @@ def quotient(weight: np.ndarray, x_column: np.ndarray, x_scale: np.ndarray, x_co
         order = used[np.argsort(columns[used])]
         return weight[np.ix_(rows, order)]
     return collapse(weight[rows], columns, x_scale, x_count)
+
+
+def declined(weight: np.ndarray, x: Kept, out: Kept, role: str, mask: np.ndarray) -> Demand:
+    """The merges behind some entries of a quotient's weight (rows, columns, ...) or bias (rows,) are undone."""
+    if role == "weight":
+        columns = np.flatnonzero(mask.reshape(*mask.shape[:2], -1).any(axis=(0, 2)))
+        apart = np.isin(x.column, columns)
+        keep = np.zeros(len(apart), dtype=bool)
+    else:
+        read = (weight[out.units[mask]] != 0).any(axis=(0, 2)) & (x.lumping.offset != 0)
+        keep, apart = read & ~x.lumping.present, read & x.lumping.present
+    return replace(default_keep(x.lumping, keep), label=np.where(apart, 1 + np.arange(len(apart)), 0))

@@ -22,9 +22,6 @@ Image = tuple[Hashable, Fraction, Fraction]
 class Unary(Op):
     """Shared columns. A subclass says what a row and a constant become."""
 
-    def couples(self, site: Site) -> bool:
-        return True
-
     def source(self, site: Site) -> np.ndarray:
         return np.arange(site.units)
 
@@ -110,8 +107,9 @@ class Unary(Op):
         mask[self.source(site)[alive_out & reads]] = True
         return [mask]
 
-    def spread(self, site: Site, alive_ins: Sequence[np.ndarray], alive_out: np.ndarray) -> np.ndarray:
-        return alive_out | alive_ins[0][self.source(site)]
+    def links(self, site: Site) -> list[tuple[np.ndarray, np.ndarray]]:
+        source = self.source(site)
+        return [(source, np.arange(len(source)))]
 
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
         return Piece(site.node.kind, (0,), dict(site.attrs), dict(site.params))

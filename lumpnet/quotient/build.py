@@ -18,10 +18,11 @@ from lumpnet.quotient.columns import whole
 
 @dataclass(frozen=True)
 class Quotient:
-    """The reduced graph; `inexact[node][role]` counts weights that were rounded to nearest."""
+    """The reduced graph; by node and parameter role, masks of the weights that were rounded and of those that overflowed."""
 
     graph: Graph
-    inexact: Mapping[str, Mapping[str, int]]
+    inexact: Mapping[tuple[str, str], np.ndarray]
+    overflow: Mapping[tuple[str, str], np.ndarray]
 
     @property
     def rounding(self) -> str:
@@ -42,51 +43,59 @@ class _Tensors:
         raise RoundingError(node, f"no name is free for tensor {key!r}", "distinct tensor names")
 
 
-def build(outcome: Outcome, kept: Mapping[str, Kept], dtype: str | None = None) -> Quotient:
-    """Lower the relation to a graph. dtype None keeps each tensor's dtype.
+@dataclass
+class _Marks:
+    inexact: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    overflow: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
 
-    Raises `RoundingError` where a merged weight overflows the output dtype.
-    """
+    def note(self, place: tuple[str, str], inexact: np.ndarray, overflow: np.ndarray) -> None:
+        if inexact.any():
+            self.inexact[place] = inexact
+        if overflow.any():
+            self.overflow[place] = overflow
+
+
+def build(outcome: Outcome, kept: Mapping[str, Kept], dtype: str | None = None) -> Quotient:
+    """Lower the relation to a graph. dtype None keeps each tensor's dtype."""
     graph = outcome.graph
-    tensors, inexact = _Tensors(), {}
+    tensors, marks = _Tensors(), _Marks()
     nodes = []
     for site in outcome.sites:
         name = site.node.name
         if not len(kept[name].units) or not outcome.alive[name].any():
             continue
-        piece = _piece(site, kept)
-        params, rounding = _params(site, piece, tensors, dtype)
-        if rounding:
-            inexact[name] = rounding
+        piece = piece_of(site, kept)
+        params = _params(site, piece, tensors, marks, dtype)
         nodes.append(_node(site, piece, params, len(kept[name].units), dtype))
     inputs = tuple(replace(v, dtype=_dtype(v.dtype, dtype)) for v in graph.inputs)
     buffers = frozenset(n for n in tensors.out if n.split("@")[0] in graph.buffers)
-    return Quotient(Graph(inputs, tuple(nodes), graph.outputs, tensors.out, buffers, graph.notes), inexact)
+    return Quotient(Graph(inputs, tuple(nodes), graph.outputs, tensors.out, buffers, graph.notes), marks.inexact, marks.overflow)
 
 
-def _piece(site: Site, kept: Mapping[str, Kept]) -> Piece:
-    ins = [kept[name] if axis is not None else whole(operand_units(site, k)) for k, (name, axis) in enumerate(zip(site.node.inputs, site.in_axes, strict=True))]
-    return rules(site).quotient(site, ins, kept[site.node.name])
+def operands(site: Site, kept: Mapping[str, Kept]) -> list[Kept]:
+    """The operands' columns as this node sees them."""
+    return [kept[name] if axis is not None else whole(operand_units(site, k)) for k, (name, axis) in enumerate(zip(site.node.inputs, site.in_axes, strict=True))]
+
+
+def piece_of(site: Site, kept: Mapping[str, Kept]) -> Piece:
+    return rules(site).quotient(site, operands(site, kept), kept[site.node.name])
 
 
 def _dtype(held: str, wanted: str | None) -> str:
     return wanted if wanted is not None and held in ("float32", "float64") else held
 
 
-def _params(site: Site, piece: Piece, tensors: _Tensors, dtype: str | None) -> tuple[dict[str, str], dict[str, int]]:
-    params, rounding = {}, {}
+def _params(site: Site, piece: Piece, tensors: _Tensors, marks: _Marks, dtype: str | None) -> dict[str, str]:
+    params = {}
     for role, exact in piece.params.items():
         target = _dtype(site.node.value.dtype, dtype)
         if isinstance(exact, Scaled):
-            tensor, count, overflow = rounded(exact, target)
-            if overflow:
-                raise RoundingError(f"{site.node.name} ({role})", f"a merged weight overflows {target}", "finite weights", "--dtype float64")
-            if count:
-                rounding[role] = count
+            tensor, inexact, overflow = rounded(exact, target)
+            marks.note((site.node.name, role), inexact, overflow)
         else:
             tensor = exact.astype(target) if exact.dtype.kind == "f" else exact
         params[role] = tensors.put(site.node.params.get(role) or _fresh(site.node, role), np.ascontiguousarray(tensor), site.node.name)
-    return params, rounding
+    return params
 
 
 def _fresh(node: Node, role: str) -> str:

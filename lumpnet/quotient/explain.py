@@ -1,0 +1,81 @@
+"""Which rule removed which units, and what kept the others: the words of `show` and `reduce`.
+
+Units are counted over hidden values: outputs of linear and convolution nodes
+that are not network outputs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lumpnet.ir import Graph
+from lumpnet.lump.exact import Outcome
+from lumpnet.ops import Kept, Site, get
+from lumpnet.ops.sites import sites
+
+RULES = ("constant", "unobserved", "equal", "proportional", "affine", "cancelled")
+
+
+@dataclass(frozen=True)
+class Size:
+    """Hidden units, stored parameters, bytes of parameters, multiply-adds for one example."""
+
+    units: int
+    parameters: int
+    bytes: int
+    multiply_adds: int
+
+
+def counted(all_sites: list[Site] | tuple[Site, ...], outputs: tuple[str, ...]) -> list[Site]:
+    """The sites whose outputs count as hidden units."""
+    return [s for s in all_sites if get(s.node.kind).counts_units and s.node.name not in outputs]
+
+
+def measure(graph: Graph) -> Size:
+    """The size of a network."""
+    all_sites = sites(graph)
+    units = sum(s.units for s in counted(all_sites, graph.outputs))
+    work = sum(_multiply_adds(s) for s in all_sites if get(s.node.kind).counts_units)
+    weights = [t for name, t in graph.tensors.items() if name not in graph.buffers]
+    return Size(units, graph.parameter_count(), sum(t.nbytes for t in weights), work)
+
+
+def _multiply_adds(site: Site) -> int:
+    weight = site.params["weight"]
+    others = [int(d or 1) for k, d in enumerate(site.shape[1:], 1) if k != site.axis]
+    return int(weight.size * np.prod(others, dtype=np.int64))
+
+
+def removed(outcome: Outcome, kept: Mapping[str, Kept]) -> dict[str, Counter[str]]:
+    """Per hidden value (by node name): rule -> units that it removed."""
+    return {s.node.name: _rules(outcome, kept[s.node.name], s.node.name) for s in counted(outcome.sites, outcome.graph.outputs)}
+
+
+def _rules(outcome: Outcome, kept: Kept, name: str) -> Counter[str]:
+    x, count = kept.lumping, Counter[str]()
+    stay = set(kept.units.tolist())
+    for i in range(len(x)):
+        if i in stay:
+            continue
+        if not x.present[i]:
+            count["constant"] += 1
+        elif kept.column[i] >= len(kept.units):
+            count["cancelled" if outcome.structural[name][i] else "unobserved"] += 1
+        elif x.offset[i] != 0:
+            count["affine"] += 1
+        else:
+            count["equal" if x.scale[i] == 1 else "proportional"] += 1
+    return count
+
+
+def pinned(all_sites: list[Site] | tuple[Site, ...]) -> list[tuple[str, str]]:
+    """(operator, reason) for every node whose operands must stay whole, where they have units to lose."""
+    found = []
+    for s in all_sites:
+        if s.axis is None and any(axis is not None for axis in s.in_axes):
+            found.append((f"{s.node.name} ({s.node.attrs.get('target', s.node.kind)})", get(s.node.kind).why_pinned(s)))
+    return found

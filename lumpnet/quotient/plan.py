@@ -1,0 +1,130 @@
+"""Which member stands for a class, and which merges to decline: the search before rounding.
+
+A merged weight need not be representable. The representative of a class decides
+its scale, so other members are tried first (powers of two are members like any
+other); with `require="exact"` the merges that still round are undone, and in any
+case those that overflow.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import networkx as nx
+import numpy as np
+
+from lumpnet.exact import Scaled, rounded
+from lumpnet.ir import Graph
+from lumpnet.lump.exact import Outcome, Progress, coarsest
+from lumpnet.ops import Kept, Site
+from lumpnet.ops.sites import rules
+from lumpnet.partition import Demand
+from lumpnet.quotient.build import Quotient, build, operands, piece_of
+from lumpnet.quotient.columns import all_columns
+
+_TRIES = 8
+_BUDGET = 2000
+
+Slot = tuple[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The lumping, its columns and the quotient; `declined` is the number of merges' rounds undone."""
+
+    outcome: Outcome
+    kept: Mapping[str, Kept]
+    quotient: Quotient
+    declined: int = 0
+
+
+def plan(graph: Graph, require: str = "nearest", dtype: str | None = None, progress: Progress = lambda text: None) -> Plan:
+    """The reduction to emit. `require` is "exact" (no weight may be rounded) or "nearest"."""
+    extra: dict[str, Demand] = {}
+    for declined in range(1000):
+        outcome = coarsest(graph, extra, progress)
+        kept, quotient = _represent(outcome, dtype, progress)
+        bad = quotient.inexact if require == "exact" else quotient.overflow
+        if not bad or not _decline(outcome, kept, bad, extra):
+            break
+    return Plan(outcome, kept, quotient, declined)
+
+
+def _decline(outcome: Outcome, kept: Mapping[str, Kept], bad: Mapping[tuple[str, str], np.ndarray], extra: dict[str, Demand]) -> bool:
+    """Add the demands that undo the merges behind the bad entries; whether there are any."""
+    changed = False
+    for site in outcome.sites:
+        for role in [role for name, role in bad if name == site.node.name]:
+            ups = rules(site).declined(site, operands(site, kept), kept[site.node.name], role, bad[site.node.name, role])
+            for name, up in zip(site.node.inputs, ups, strict=True):
+                if up is not None:
+                    up = replace(up, label=np.unique(up.label, return_inverse=True)[1])
+                    met = extra[name].meet(up) if name in extra else up
+                    changed |= name not in extra or not met.same(extra[name])
+                    extra[name] = met
+    return changed
+
+
+def _represent(outcome: Outcome, dtype: str | None, progress: Progress) -> tuple[Mapping[str, Kept], Quotient]:
+    """Columns and quotient with the representatives that round least."""
+    ranks = {name: np.zeros(x.count, dtype=np.int64) for name, x in outcome.lumpings.items()}
+    kept = all_columns(outcome, ranks)
+    quotient = build(outcome, kept, dtype)
+    if not quotient.inexact:
+        return kept, quotient
+    progress("choosing representatives")
+    touched = {name for place in quotient.inexact for site in outcome.sites if site.node.name == place[0] for name in (place[0], *site.node.inputs)}
+    budget = _BUDGET
+    for component in _components(outcome):
+        if budget <= 0:
+            break
+        if any(name in touched for name, _ in component) and _scaled(outcome, component):
+            budget -= _settle(outcome, component, ranks, dtype)
+    kept = all_columns(outcome, ranks)
+    return kept, build(outcome, kept, dtype)
+
+
+def _scaled(outcome: Outcome, component: list[Slot]) -> bool:
+    return any((outcome.lumpings[name].scale[outcome.lumpings[name].classes == c] != 1).any() for name, c in component)
+
+
+def _settle(outcome: Outcome, component: list[Slot], ranks: dict[str, np.ndarray], dtype: str | None) -> int:
+    """Try each member as the component's representative and keep the one that rounds least; returns the tries."""
+    values = {name for name, _ in component}
+    near = [s for s in outcome.sites if outcome.alive[s.node.name].any() and (s.node.name in values or values & set(s.node.inputs)) and s.node.params]
+    size = min(int(outcome.lumpings[name].sizes[c]) for name, c in component)
+    scores = []
+    for rank in range(min(size, _TRIES)):
+        for name, c in component:
+            ranks[name][c] = rank
+        kept = all_columns(outcome, ranks)
+        scores.append((sum(_inexact(site, kept, dtype) for site in near), rank))
+        if scores[-1][0] == 0:
+            break
+    best = min(scores)[1]
+    for name, c in component:
+        ranks[name][c] = best
+    return len(scores)
+
+
+def _inexact(site: Site, kept: Mapping[str, Kept], dtype: str | None) -> int:
+    pieces = [p for p in piece_of(site, kept).params.values() if isinstance(p, Scaled)]
+    return sum(int(rounded(p, dtype or site.node.value.dtype)[1].sum()) for p in pieces)
+
+
+def _components(outcome: Outcome) -> list[list[Slot]]:
+    """Classes of several units that stay, grouped by shared columns, in topological order."""
+    graph: nx.Graph[Slot] = nx.Graph()
+    for name, x in outcome.lumpings.items():
+        graph.add_nodes_from((name, int(c)) for c in np.flatnonzero(x.sizes > 1) if outcome.alive[name][x.first[c]])
+    pairs: dict[tuple[str, str], set[tuple[int, int]]] = defaultdict(set)
+    for site in outcome.sites:
+        out = outcome.lumpings[site.node.name].classes
+        for name, axis, (source, target) in zip(site.node.inputs, site.in_axes, rules(site).links(site), strict=False):
+            if axis is not None:
+                pairs[name, site.node.name] |= set(zip(outcome.lumpings[name].classes[source].tolist(), out[target].tolist(), strict=True))
+    for (one, two), linked in pairs.items():
+        graph.add_edges_from(((one, a), (two, b)) for a, b in linked if (one, a) in graph and (two, b) in graph)
+    return [sorted(component) for component in nx.connected_components(graph)]
