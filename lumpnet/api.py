@@ -165,7 +165,7 @@ def verdict_line(verdict: Verdict) -> str:
     if isinstance(verdict, Proved):
         if verdict.rounding == "none":
             return "exact: the reduced network computes the same real function, for every input (checked)"
-        return "exact, rounding nearest: the exact quotient computes the same real function; the emitted weights are its correct roundings (checked weight by weight)"
+        return "exact, rounding nearest: the exact quotient computes the same real function; the weights emitted are its correct roundings (checked)"
     if isinstance(verdict, Refuted):
         return f"refuted ({verdict.what}): {verdict.reason}"
     return f"unknown: {verdict.reason}"
@@ -262,7 +262,12 @@ def as_network(model: Any, example_inputs: Any = None) -> Network:
         return model
     if isinstance(model, str | Path):
         if Path(model).suffix != ".safetensors":
-            raise FileError(str(model), "this kind of file is not read here", "a lumpnet network file (.safetensors)", "lumpnet.lift(module, example_inputs).save(path) in Python")
+            raise FileError(
+                str(model),
+                "this kind of file is not read here",
+                "a lumpnet network file (.safetensors)",
+                "lumpnet.lift(module, example_inputs).save(path) in Python",
+            )
         return Network.load(model)
     if example_inputs is None:
         raise LumpnetError("lumpnet.reduce", "a module without example inputs", "a batch of example inputs", "lumpnet.reduce(model, torch.zeros(2, 3, 32, 32))")

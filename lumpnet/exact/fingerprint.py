@@ -33,7 +33,7 @@ def residues(array: np.ndarray) -> np.ndarray:
     shift = (exponent % 31).astype(np.int64)
     rotated = ((whole << shift) & P) + (whole >> (31 - shift))
     rotated = np.where(rotated >= P, rotated - P, rotated)
-    return np.where(negative & (rotated != 0), P - rotated, rotated)
+    return np.asarray(np.where(negative & (rotated != 0), P - rotated, rotated))
 
 
 def residue(q: Fraction) -> int:

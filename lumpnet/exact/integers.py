@@ -24,8 +24,8 @@ class Scaled:
     ints: np.ndarray
     factor: Fraction
 
-    def __getitem__(self, index: object) -> Scaled:
-        return Scaled(self.ints[index], self.factor)  # type: ignore[index]
+    def reshape(self, *shape: int) -> Scaled:
+        return Scaled(self.ints.reshape(*shape), self.factor)
 
     def value(self, *index: int) -> Fraction:
         return int(self.ints[index]) * self.factor

@@ -46,12 +46,13 @@ def coarsest(graph: Graph, extra: Mapping[str, Demand] | None = None, progress: 
     Raises `GraphError` for a graph whose shapes do not fit.
     """
     search = _Search(graph, extra or {}, progress)
-    for rounds in range(1, 1000):
+    rounds, stable = 0, False
+    while not stable:
         search.refine()
         before = search.alive
         search.observe()
-        if all(np.array_equal(before[v], search.alive[v]) for v in before):
-            break
+        stable = all(np.array_equal(before[v], search.alive[v]) for v in before)
+        rounds += 1
     return Outcome(graph, tuple(search.sites), search.axes, search.lumpings, search.alive, search.structural, rounds)
 
 
@@ -61,7 +62,8 @@ class _Search:
     def __init__(self, graph: Graph, extra: Mapping[str, Demand], progress: Progress):
         self.graph, self.extra, self.progress = graph, extra, progress
         self.sites = sites(graph)
-        self.axes: dict[str, int | None] = {v.name: None for v in graph.inputs} | {s.node.name: s.axis for s in self.sites}
+        self.axes: dict[str, int | None] = dict.fromkeys(v.name for v in graph.inputs)
+        self.axes.update({s.node.name: s.axis for s in self.sites})
         self.units = {v.name: size(v.shape, self.axes[v.name]) for v in graph.values()}
         self.lumpings = {name: discrete(n) for name, n in self.units.items()}
         self.alive = {name: np.zeros(n, dtype=bool) for name, n in self.units.items()}
@@ -149,8 +151,8 @@ class _Search:
                 keys.append((int(a.classes[i]), int(b.classes[i]), None, None, None))
         stays = both | (a.present != b.present) | (~a.present & (a.value != b.value))
         label = number(keys)
-        changed = self._demand(one, Demand(label, stays & ~a.present, np.where(b.present, b.scale, ONE)))
-        return self._demand(two, Demand(label, stays & ~b.present, np.where(a.present, a.scale, ONE))) or changed
+        changed = self._demand(one, Demand(label, stays & ~a.present, _scales(b)))
+        return self._demand(two, Demand(label, stays & ~b.present, _scales(a))) or changed
 
     # -- observability --------------------------------------------------------------------
 
@@ -205,6 +207,12 @@ class _Search:
             return False
         self.alive[name] = mask
         return True
+
+
+def _scales(x: Lumping) -> np.ndarray:
+    scale = x.scale.copy()
+    scale[~x.present] = ONE
+    return scale
 
 
 def _tied(all_sites: list[Site]) -> list[tuple[str, str]]:

@@ -62,7 +62,9 @@ class Add(Pairwise):
                 return k
         return None
 
-    def demands(self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray) -> tuple[list[Demand | None], Demand | None]:
+    def demands(
+        self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray
+    ) -> tuple[list[Demand | None], Demand | None]:
         k = self.passing(site, ins)
         if k is None:
             return super().demands(site, ins, out, free, free_out)

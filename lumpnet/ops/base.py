@@ -101,7 +101,9 @@ class Op:
         """The coarsest lumping of the output that this operator allows over its operands' lumpings."""
         raise NotImplementedError
 
-    def demands(self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray) -> tuple[list[Demand | None], Demand | None]:
+    def demands(
+        self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray
+    ) -> tuple[list[Demand | None], Demand | None]:
         """What the operator demands of its operands and of its output. `free` marks units no output observes."""
         raise NotImplementedError
 
@@ -134,7 +136,9 @@ class Pin(Op):
     def forward(self, site: Site, ins: Sequence[Lumping]) -> Lumping:
         return discrete(site.units)
 
-    def demands(self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray) -> tuple[list[Demand | None], Demand | None]:
+    def demands(
+        self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray
+    ) -> tuple[list[Demand | None], Demand | None]:
         if free_out.all():
             return [None] * len(ins), None
         return [everything(len(lumping)) for lumping in ins], everything(len(out))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ class Concat(Op):
 
     def _parts(self, site: Site) -> list[slice]:
         ends = np.cumsum([0] + [int(s[site.attrs["axis"]] or 0) for s in site.in_shapes]).tolist()
-        return [slice(a, b) for a, b in zip(ends, ends[1:], strict=False)]
+        return [slice(a, b) for a, b in pairwise(ends)]
 
     def forward(self, site: Site, ins: Sequence[Lumping]) -> Lumping:
         keys: list[Hashable] = []
@@ -46,7 +47,9 @@ class Concat(Op):
         scale, offset, value = (np.concatenate([getattr(x, part) for x in ins]) for part in ("scale", "offset", "value"))
         return normal_form(keys, scale, offset, value)
 
-    def demands(self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray) -> tuple[list[Demand | None], Demand | None]:
+    def demands(
+        self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray
+    ) -> tuple[list[Demand | None], Demand | None]:
         if not (out.present & ~free_out).any():
             return [None] * len(ins), None
         ups: list[Demand | None] = []

@@ -41,8 +41,9 @@ class Conv(Op):
         groups = attrs["groups"]
         outs = []
         for w, part in zip(np.split(weight, groups), np.split(x, groups, axis=1), strict=True):
-            y = sum(np.moveaxis(np.tensordot(view, w[(..., *tap)], axes=(1, 1)), -1, 1) for tap, view in windows.taps(part, w.shape[2:], attrs["stride"], attrs["dilation"], counts))
-            outs.append(y)
+            views = windows.taps(part, w.shape[2:], attrs["stride"], attrs["dilation"], counts)
+            terms = [np.moveaxis(np.tensordot(view, w[:, :, *tap], axes=(1, 1)), -1, 1) for tap, view in views]
+            outs.append(np.add.reduce(terms))
         y = np.concatenate(outs, axis=1)
         if "bias" in site.params:
             y = y + site.params["bias"].reshape(-1, *[1] * len(counts))
@@ -63,7 +64,9 @@ class Conv(Op):
             return _DEPTHWISE.forward(site, ins)
         return rows.forward(_weight(site), site.params.get("bias"), ins[0])
 
-    def demands(self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray) -> tuple[list[Demand | None], Demand | None]:
+    def demands(
+        self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray
+    ) -> tuple[list[Demand | None], Demand | None]:
         if _depthwise(site):
             return _DEPTHWISE.demands(site, ins, out, free, free_out)
         return [rows.demands(_weight(site), border(site), ins[0], out, free_out)], None
@@ -83,11 +86,7 @@ class Conv(Op):
         if _depthwise(site):
             return _DEPTHWISE.quotient(site, ins, out)
         params = dict(site.params) | affine_params(_weight(site), site.params.get("bias"), ins[0], out)
-        weight, kernel = params["weight"], site.params["weight"].shape[2:]
-        if isinstance(weight, np.ndarray):
-            params["weight"] = weight.reshape(*weight.shape[:2], *kernel)
-        else:
-            params["weight"] = type(weight)(weight.ints.reshape(*weight.ints.shape[:2], *kernel), weight.factor)
+        params["weight"] = params["weight"].reshape(len(out.units), len(ins[0].units), *site.params["weight"].shape[2:])
         return Piece(self.kind, (0,), dict(site.attrs), params)
 
 
@@ -112,7 +111,7 @@ class _Depthwise(Unary):
 
     def source(self, site: Site) -> np.ndarray:
         multiplier = site.params["weight"].shape[0] // site.attrs["groups"]
-        return np.arange(site.params["weight"].shape[0]) // multiplier
+        return np.asarray(np.arange(site.params["weight"].shape[0]) // multiplier)
 
     def slots(self, site: Site) -> list[Hashable]:
         multiplier = site.params["weight"].shape[0] // site.attrs["groups"]

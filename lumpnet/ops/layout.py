@@ -52,12 +52,12 @@ class Layout(Unary):
 
 def _sources(op: Layout, site: Site, axis: int | None) -> tuple[np.ndarray, np.ndarray] | None:
     """Per output unit: the operand unit it comes from and a number for the positions it takes; None if it mixes units."""
-    in_axis, in_shape = site.in_axes[0], site.in_shapes[0][1:]
+    in_axis, in_shape = site.in_axes[0], tuple(int(d or 0) for d in site.in_shapes[0][1:])
     if in_axis is None or axis is None:
         return None
     if axis == in_axis and site.shape == site.in_shapes[0] and op.kind == "reshape":
         return np.arange(site.units), np.zeros(site.units, dtype=np.int64)
-    entries = np.arange(math.prod(int(d or 0) for d in in_shape)).reshape(1, *in_shape)
+    entries = np.arange(math.prod(in_shape)).reshape(1, *in_shape)
     moved = np.moveaxis(op.run(site, [entries]), axis, 0).reshape(site.units, -1)
     index = np.unravel_index(moved, in_shape) if moved.size else None
     if index is None:

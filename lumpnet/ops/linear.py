@@ -45,7 +45,9 @@ class Linear(Op):
     def forward(self, site: Site, ins: Sequence[Lumping]) -> Lumping:
         return rows.forward(_weight(site), site.params.get("bias"), ins[0])
 
-    def demands(self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray) -> tuple[list[Demand | None], Demand | None]:
+    def demands(
+        self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray
+    ) -> tuple[list[Demand | None], Demand | None]:
         return [rows.demands(_weight(site), _NO_BORDER, ins[0], out, free_out)], None
 
     def alive(self, site: Site, ins: Sequence[Lumping], out: Lumping, alive_out: np.ndarray) -> list[np.ndarray]:
@@ -57,8 +59,7 @@ class Linear(Op):
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
         (x,) = ins
         params = dict(site.params) | affine_params(_weight(site), site.params.get("bias"), x, out)
-        weight = params["weight"]
-        params["weight"] = weight[:, :, 0]
+        params["weight"] = params["weight"].reshape(len(out.units), len(x.units))
         return Piece(self.kind, (0,), {}, params)
 
 

@@ -32,7 +32,9 @@ class Pairwise(Op):
     def why_pinned(self, site: Site) -> str:
         return f"its operands' units lie on axes {site.in_axes}, of shapes {site.in_shapes}"
 
-    def demands(self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray) -> tuple[list[Demand | None], Demand | None]:
+    def demands(
+        self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray
+    ) -> tuple[list[Demand | None], Demand | None]:
         if not (out.present & ~free_out).any():
             return [None, None], None
         one, two, down = self.coupled([*ins, out], [*free, free_out])

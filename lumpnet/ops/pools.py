@@ -33,7 +33,7 @@ class Window(Pool):
             raise GraphError(self.kind, f"a window {kernel} on shape {x}", "(batch, channels, one axis a window size)")
         dilation = attrs.get("dilation", [1] * len(kernel))
         axes = zip(x[2:], kernel, attrs["stride"], attrs["padding"], dilation, strict=True)
-        return (*x[:2], *(windows.positions(int(n or 0), *rest, ceil_mode=attrs["ceil_mode"]) for n, *rest in axes))
+        return (*x[:2], *(windows.positions(int(n or 0), k, s, p, d, attrs["ceil_mode"]) for n, k, s, p, d in axes))
 
     def views(self, site: Site, x: np.ndarray, fill: object) -> list[np.ndarray]:
         a, counts = site.attrs, [int(n or 0) for n in site.shape[2:]]

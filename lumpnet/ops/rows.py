@@ -64,7 +64,9 @@ def _candidates(weight: np.ndarray, classes: np.ndarray, scales: np.ndarray, cou
     return [rows for key, rows in groups.items() if key is None or len(rows) > 1]
 
 
-def _proportional(weight: np.ndarray, rows: list[int], classes: np.ndarray, scales: np.ndarray, count: int) -> list[tuple[int | None, list[int], list[Fraction]]]:
+def _proportional(
+    weight: np.ndarray, rows: list[int], classes: np.ndarray, scales: np.ndarray, count: int
+) -> list[tuple[int | None, list[int], list[Fraction]]]:
     """Split candidate rows into exact proportionality classes: (first row or None for zero rows, rows, ratios)."""
     exact = collapse(weight[rows], classes, scales, count).ints.reshape(len(rows), -1)
     found: list[tuple[int | None, list[int], list[Fraction]]] = []
@@ -141,7 +143,7 @@ def alive(weight: np.ndarray, x: Lumping, out: Lumping, alive_out: np.ndarray) -
     lonely = x.present.copy()
     lonely[x.present] = x.sizes[x.classes[x.present]] == 1
     mask[lonely] = (weight[rows][:, lonely] != 0).any(axis=(0, 2))
-    pending = [c for c in np.flatnonzero(x.sizes > 1)]
+    pending = np.flatnonzero(x.sizes > 1).tolist()
     for start in range(0, len(rows), 64):
         if not pending:
             break
@@ -165,7 +167,7 @@ def quotient(weight: np.ndarray, x_column: np.ndarray, x_scale: np.ndarray, x_co
     used = np.flatnonzero(columns >= 0)
     if len(used) == x_count and all(x_scale[j] == 1 for j in used):
         order = used[np.argsort(columns[used])]
-        return weight[np.ix_(rows, order)]
+        return np.asarray(weight[np.ix_(rows, order)])
     return collapse(weight[rows], columns, x_scale, x_count)
 
 

@@ -73,7 +73,9 @@ class Unary(Op):
                 keys[j] = ("constant", slots[j], key)
         return normal_form(keys, scale, offset, value)
 
-    def demands(self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray) -> tuple[list[Demand | None], Demand | None]:
+    def demands(
+        self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray
+    ) -> tuple[list[Demand | None], Demand | None]:
         (x,) = ins
         if not (out.present & ~free_out).any():
             return [None], None

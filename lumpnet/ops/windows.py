@@ -25,13 +25,17 @@ def outside(size: int, kernel: int, stride: int, padding: int, dilation: int, co
     return np.asarray((at < 0) | (at >= size), dtype=bool)
 
 
-def border_taps(sizes: Sequence[int], kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int], counts: Sequence[int]) -> np.ndarray:
+def border_taps(
+    sizes: Sequence[int], kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int], counts: Sequence[int]
+) -> np.ndarray:
     """(taps,) bool in row-major order: taps that some output position reads outside the input."""
-    per_axis = [outside(*axis).any(axis=0) for axis in zip(sizes, kernel, stride, padding, dilation, counts, strict=True)]
+    per_axis: list[list[bool]] = [outside(*axis).any(axis=0).tolist() for axis in zip(sizes, kernel, stride, padding, dilation, counts, strict=True)]
     return np.array([any(b[t] for b, t in zip(per_axis, tap, strict=True)) for tap in product(*map(range, kernel))], dtype=bool)
 
 
-def taps(x: np.ndarray, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int], counts: Sequence[int]) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+def taps(
+    x: np.ndarray, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int], counts: Sequence[int]
+) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
     """For each kernel tap the strided view of the (already padded) input, shape (N, C, *counts)."""
     for tap in product(*map(range, kernel)):
         slices = tuple(slice(t * d, t * d + s * (c - 1) + 1, s) for t, d, s, c in zip(tap, dilation, stride, counts, strict=True))

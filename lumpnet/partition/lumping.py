@@ -37,7 +37,7 @@ class Lumping:
     @cached_property
     def present(self) -> np.ndarray:
         """Which units have a class (are not constants that may leave)."""
-        return self.classes != GONE
+        return np.asarray(self.classes != GONE)
 
     @cached_property
     def count(self) -> int:

@@ -74,7 +74,9 @@ def build(outcome: Outcome, kept: Mapping[str, Kept], dtype: str | None = None) 
 
 def operands(site: Site, kept: Mapping[str, Kept]) -> list[Kept]:
     """The operands' columns as this node sees them."""
-    return [kept[name] if axis is not None else whole(operand_units(site, k)) for k, (name, axis) in enumerate(zip(site.node.inputs, site.in_axes, strict=True))]
+    return [
+        kept[name] if axis is not None else whole(operand_units(site, k)) for k, (name, axis) in enumerate(zip(site.node.inputs, site.in_axes, strict=True))
+    ]
 
 
 def piece_of(site: Site, kept: Mapping[str, Kept]) -> Piece:

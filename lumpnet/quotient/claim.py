@@ -13,7 +13,9 @@ from lumpnet.lump.exact import Outcome
 from lumpnet.ops import Kept
 
 
-def certificate(outcome: Outcome, kept: Mapping[str, Kept], hashes: tuple[str, str], rounding: str, rules: Mapping[str, int], annotations: Mapping[str, object]) -> Certificate:
+def certificate(
+    outcome: Outcome, kept: Mapping[str, Kept], hashes: tuple[str, str], rounding: str, rules: Mapping[str, int], annotations: Mapping[str, object]
+) -> Certificate:
     """The claim that the file with hashes[0] lumps to the one with hashes[1]."""
     lumpings = {value.name: written(outcome, kept[value.name], value.name) for value in outcome.graph.values()}
     return Certificate(original=hashes[0], reduced=hashes[1], lumpings=lumpings, rounding=rounding, rules=rules, annotations=annotations)

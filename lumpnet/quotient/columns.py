@@ -58,5 +58,3 @@ def whole(n: int) -> Kept:
     """A value without a unit axis, seen along an axis of size n by a node that needs one."""
     units = np.arange(n)
     return Kept(Lumping(units, constant_array(n, ONE), constant_array(n, ZERO), constant_array(n, None)), units, units)
-
-

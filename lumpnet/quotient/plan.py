@@ -43,13 +43,14 @@ class Plan:
 def plan(graph: Graph, require: str = "nearest", dtype: str | None = None, progress: Progress = lambda text: None) -> Plan:
     """The reduction to emit. `require` is "exact" (no weight may be rounded) or "nearest"."""
     extra: dict[str, Demand] = {}
-    for declined in range(1000):
+    declined = 0
+    while True:
         outcome = coarsest(graph, extra, progress)
         kept, quotient = _represent(outcome, dtype, progress)
         bad = quotient.inexact if require == "exact" else quotient.overflow
         if not bad or not _decline(outcome, kept, bad, extra):
-            break
-    return Plan(outcome, kept, quotient, declined)
+            return Plan(outcome, kept, quotient, declined)
+        declined += 1
 
 
 def _decline(outcome: Outcome, kept: Mapping[str, Kept], bad: Mapping[tuple[str, str], np.ndarray], extra: dict[str, Demand]) -> bool:

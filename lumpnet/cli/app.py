@@ -1,0 +1,98 @@
+"""The command line (flags and exit codes are fixed by INTERFACE: 0 holds, 1 refuted, 2 unreadable, 3 unknown)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from lumpnet import __version__
+from lumpnet.cli.console import failing_politely
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Makes neural networks smaller and proves that nothing changed.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict line only.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
+
+
+class Require(StrEnum):
+    exact = "exact"
+    nearest = "nearest"
+
+
+class Dtype(StrEnum):
+    float32 = "float32"
+    float64 = "float64"
+
+
+def _version(show: bool) -> None:
+    if show:
+        print(f"lumpnet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
+    """Makes neural networks smaller and proves that nothing changed."""
+
+
+@app.command()
+def demo(json: Json = False, quiet: Quiet = False) -> None:
+    """The main job on an embedded network, in seconds; no files needed."""
+    from lumpnet.cli.demo import demo as run
+
+    with failing_politely():
+        raise typer.Exit(run(json=json, quiet=quiet))
+
+
+@app.command()
+def show(model: Path, json: Json = False) -> None:
+    """What lumpnet sees: operators, units, coupled groups, what pins what, folded parameters."""
+    from lumpnet.cli.show import show as run
+
+    with failing_politely():
+        raise typer.Exit(run(model, json=json))
+
+
+@app.command()
+def reduce(
+    model: Path,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The reduced network file.")],
+    certificate: Annotated[Optional[Path], typer.Option(help="The certificate (default: OUT.cert.json).")] = None,  # noqa: UP045
+    require: Annotated[Require, typer.Option(help="exact: decline merges whose weights would be rounded.")] = Require.nearest,
+    dtype: Annotated[Optional[Dtype], typer.Option(help="Type of the emitted weights (default: as stored).")] = None,  # noqa: UP045
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Remove what exact lumping can remove; write the smaller network and its certificate."""
+    from lumpnet.cli.reduce import reduce as run
+
+    with failing_politely():
+        raise typer.Exit(run(model, out, certificate, require.value, dtype.value if dtype else None, json=json, quiet=quiet, verbose=verbose))
+
+
+@app.command()
+def check(
+    original: Path,
+    reduced: Path,
+    certificate: Path,
+    smt: Annotated[bool, typer.Option("--smt", help="Ask Z3 for a second opinion.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Accept or reject a certificate, in exact arithmetic, from the files alone."""
+    from lumpnet.cli.check import check as run
+
+    with failing_politely():
+        raise typer.Exit(run(original, reduced, certificate, smt=smt, json=json, quiet=quiet))

@@ -1,0 +1,64 @@
+"""What every subcommand does alike: progress on standard error, JSON alone on standard output, errors in one paragraph."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from lumpnet.errors import LumpnetError
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+USAGE = 2
+
+
+@contextmanager
+def failing_politely() -> Iterator[None]:
+    """Turn our errors into one paragraph on standard error and exit code 2."""
+    try:
+        yield
+    except LumpnetError as error:
+        fail(str(error))
+    except MemoryError:
+        fail("lumpnet ran out of memory. Try: a machine with more memory, or a smaller model")
+
+
+def fail(text: str) -> NoReturn:
+    width = err.width if sys.stderr.isatty() else 100_000
+    print(textwrap.fill(f"error: {' '.join(printable(text).split())}", width), file=sys.stderr)
+    raise typer.Exit(USAGE)
+
+
+@contextmanager
+def progress(show: bool) -> Iterator[Callable[[str], None]]:
+    """A spinner with the current phase, on a terminal's standard error only."""
+    if not show or not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    with err.status("starting") as status:
+        yield lambda text: status.update(printable(text))
+
+
+def print_json(data: Any) -> None:
+    sys.stdout.write(json.dumps(data, indent=2, sort_keys=False, allow_nan=False) + "\n")
+
+
+def printable(text: object) -> str:
+    """Names come from files: control characters are shown, not obeyed; rich markup is not markup."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(text)).replace("[", "\\[")
+
+
+def count(value: int) -> str:
+    return f"{value:,}"
+
+
+def percent(before: int, after: int) -> str:
+    return f"-{100 * (before - after) / before:.1f} %" if before else "-"

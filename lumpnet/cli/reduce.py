@@ -1,0 +1,82 @@
+"""`lumpnet reduce`: write the smaller network and its certificate, say what left and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.table import Table
+
+from lumpnet.api import Reduction, verdict_line
+from lumpnet.api import reduce as run
+from lumpnet.cli.console import count, fail, out, percent, print_json, printable, progress
+from lumpnet.quotient.explain import RULES
+
+
+def reduce(model: Path, target: Path, certificate: Path | None, require: str, dtype: str | None, *, json: bool, quiet: bool, verbose: bool) -> int:
+    """Returns the exit code of the checker's verdict; files are written only for a proved one."""
+    if target.suffix != ".safetensors":
+        fail(f"{target}: the output is a lumpnet network file, so its name ends in .safetensors. Try: -o {target.with_suffix('.safetensors')}")
+    certificate = certificate or target.with_name(f"{target.name}.cert.json")
+    if len({p.resolve() for p in (model, target, certificate)}) < 3:
+        fail("the model, the output and the certificate are three different files. Try: another -o or --certificate")
+    with progress(not json and not quiet) as tell:
+        result = run(str(model), require=require, dtype=dtype, progress=tell)
+    if result.verdict.exit_code == 0:
+        result.save(target, certificate)
+    if json:
+        print_json(result.as_dict())
+        return result.verdict.exit_code
+    if not quiet:
+        print_sizes(result)
+        print_rules(result, verbose)
+        if result.verdict.exit_code == 0:
+            out.print(f"wrote {printable(target)} and {printable(certificate)}")
+    out.print(printable(verdict_line(result.verdict)))
+    return result.verdict.exit_code
+
+
+def print_sizes(result: Reduction) -> None:
+    before, after = result.original.size, result.network.size
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("", "before", "after", ""):
+        table.add_column(column, justify="left" if not table.columns else "right")
+    for name in ("units", "parameters", "bytes", "multiply_adds"):
+        a, b = getattr(before, name), getattr(after, name)
+        table.add_row(
+            {"units": "hidden units", "bytes": "bytes of weights", "multiply_adds": "multiply-adds"}.get(name, name), count(a), count(b), percent(a, b)
+        )
+    out.print(table)
+
+
+def print_rules(result: Reduction, verbose: bool = True) -> None:
+    """Units removed, per layer and rule."""
+    used = [rule for rule in RULES if rule in result.totals()]
+    if not used:
+        out.print("\nNo exact redundancy: every unit is needed. The network is unchanged.")
+    else:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("layer", overflow="fold")
+        table.add_column("units", justify="right")
+        for rule in used:
+            table.add_column(rule, justify="right")
+        for layer, rules in result.rules.items():
+            if rules or verbose:
+                kept = _units(result, layer)
+                table.add_row(printable(layer), f"{kept + sum(rules.values())} -> {kept}", *(str(rules.get(rule, "")) for rule in used))
+        table.add_row("total", "", *(str(result.totals()[rule]) for rule in used), style="bold")
+        out.print()
+        out.print(table)
+    for operator, reason in result.pinned:
+        out.print(f"pinned: {printable(operator)}: {printable(reason)}")
+    if result.declined:
+        out.print(f"declined, because weights would have been rounded: {result.declined} more units (--require nearest removes them)")
+    out.print()
+
+
+def _units(result: Reduction, layer: str) -> int:
+    from lumpnet.ops.sites import sites
+
+    for site in sites(result.network.graph):
+        if site.node.name == layer:
+            return site.units
+    return 0
