@@ -1,12 +1,18 @@
 """The coarsest exact lumping of a network (THEORY section 3).
 
-Two halves alternate to a fixpoint. *Refinement*: start from the coarsest
-lumping that each operator allows over its operands', let every node state its
-demands on its neighbours, repeat until nobody demands more. *Observability*:
-with these classes, which units does an output read? Units that none reads
-demand nothing, which may allow a coarser lumping, so the halves alternate;
-each round frees more units, so they stop. Everything happens on the original
-graph: merged classes that nobody reads stay in the relation as ghosts.
+Two relations are solved together, from the most optimistic start. *Lumping*:
+begin with the coarsest lumping that each operator allows over its operands',
+and let every node state its demands on its neighbours. *Observability*: begin
+with the outputs alone, and let every observed unit keep what it reads under the
+current classes. Units that nobody observes demand nothing. Classes only split,
+observed units only become more, so the sweep ends, in a consistent pair.
+
+Observability can only have been overstated along the way (a class that later
+split), so it is computed again from the final classes, and units now known to
+be unread are kept apart from the others in a further round, until nothing changes.
+
+Everything happens on the original graph: merged classes that nobody reads stay
+in the relation as ghosts.
 """
 
 from __future__ import annotations
@@ -21,6 +27,7 @@ from lumpnet.exact import ONE
 from lumpnet.ir import Graph
 from lumpnet.ops import Site, get, size
 from lumpnet.ops.sites import operand_units, rules, sites
+from lumpnet.ops.unary import default_keep
 from lumpnet.partition import Demand, Lumping, discrete, everything, nothing, refine
 from lumpnet.partition import labels as number
 
@@ -46,14 +53,22 @@ def coarsest(graph: Graph, extra: Mapping[str, Demand] | None = None, progress: 
     Raises `GraphError` for a graph whose shapes do not fit.
     """
     search = _Search(graph, extra or {}, progress)
-    rounds, stable = 0, False
-    while not stable:
-        search.refine()
-        before = search.alive
-        search.observe()
-        stable = all(np.array_equal(before[v], search.alive[v]) for v in before)
+    rounds, known = 0, search.structural
+    while True:
+        search.solve(known)
         rounds += 1
+        search.alive = search.nobody()
+        search.observe()
+        while search.fill():
+            search.observe()
+        if rounds == _ROUNDS or all(np.array_equal(known[v] & search.lumpings[v].present, search.alive[v]) for v in known):
+            break
+        known = search.alive
     return Outcome(graph, tuple(search.sites), search.axes, search.lumpings, search.alive, search.structural, rounds)
+
+
+_ROUNDS = 16
+"""Later rounds could only make the result smaller still."""
 
 
 class _Search:
@@ -66,10 +81,14 @@ class _Search:
         self.axes.update({s.node.name: s.axis for s in self.sites})
         self.units = {v.name: size(v.shape, self.axes[v.name]) for v in graph.values()}
         self.lumpings = {name: discrete(n) for name, n in self.units.items()}
-        self.alive = {name: np.zeros(n, dtype=bool) for name, n in self.units.items()}
         self.tied = _tied(self.sites)
+        self.alive = self.nobody()
         self.observe()
         self.structural = self.alive
+        """Units that some output reads if nothing is merged."""
+
+    def nobody(self) -> dict[str, np.ndarray]:
+        return {name: np.zeros(n, dtype=bool) for name, n in self.units.items()}
 
     # -- what a node sees of its operands -------------------------------------------------
 
@@ -84,21 +103,41 @@ class _Search:
 
     # -- refinement -----------------------------------------------------------------------
 
-    def refine(self) -> None:
+    def solve(self, known: Mapping[str, np.ndarray]) -> None:
+        """The joint fixpoint, with units outside `known` (proved unread) kept apart from the others."""
+        self.alive = self.nobody()
         self.demands = {name: nothing(n) for name, n in self.units.items()}
-        for name, alive in self.structural.items():  # units whose weights say that nobody reads them merge with nobody
-            self._demand(name, replace(nothing(len(alive)), label=number(np.where(alive, 0, 1 + np.arange(len(alive))).tolist())))
+        for name, read in self.structural.items():  # units whose own weights say that nobody reads them merge with nobody
+            label = np.where(read, np.where(known[name], 0, 1), 2 + np.arange(len(read)))
+            self._demand(name, replace(nothing(len(read)), label=number(label.tolist())))
         for name in self.graph.outputs:
             self._demand(name, everything(self.units[name]))
         for name, demand in self.extra.items():
             self._demand(name, demand)
-        self.natural: dict[str, Lumping] = {v.name: discrete(self.units[v.name]) for v in self.graph.inputs}
+        self.natural = {v.name: discrete(self.units[v.name]) for v in self.graph.inputs}
         self.seen: dict[str, list[Lumping]] = {}
-        for sweep in range(10_000):
-            self.progress(f"refining, sweep {sweep + 1}")
+        sweep, changed = 0, True
+        while changed:
+            sweep += 1
+            self.progress(f"refining, sweep {sweep}")
             self._forward()
-            if not self._backward():
-                return
+            changed = self.observe()
+            changed |= self._backward()
+            changed = changed or self.fill()
+
+    def fill(self) -> bool:
+        """An observed linear map needs at least one operand unit: revive or keep the first where none is left."""
+        changed = False
+        for site in self.sites:
+            if site.axis is None or rules(site).links(site) or not self.alive[site.node.name].any():
+                continue
+            for name, axis in zip(site.node.inputs, site.in_axes, strict=True):
+                if axis is None or self.alive[name].any() or not self.units[name]:
+                    continue
+                x = self.lumpings[name]
+                first = np.arange(len(x)) == (x.first[0] if x.count else 0)
+                changed |= self._revive(name, first) if x.count else self._demand(name, default_keep(x, first))
+        return changed
 
     def _forward(self) -> None:
         """Recompute the lumpings whose operands or demands changed."""
@@ -156,12 +195,11 @@ class _Search:
 
     # -- observability --------------------------------------------------------------------
 
-    def observe(self) -> None:
+    def observe(self) -> bool:
         """Which units the outputs read, given the lumpings; units of one class, and coupled units, live together."""
-        self.alive = {name: np.zeros(n, dtype=bool) for name, n in self.units.items()}
         for name in self.graph.outputs:
-            self.alive[name][:] = True
-        changed = True
+            self.alive[name] = np.ones(self.units[name], dtype=bool)
+        ever, changed = False, True
         while changed:
             changed = False
             for site in reversed(self.sites):
@@ -172,6 +210,8 @@ class _Search:
                 if self.units[one] == self.units[two]:
                     changed |= self._revive(one, self.alive[two])
                     changed |= self._revive(two, self.alive[one])
+            ever |= changed
+        return ever
 
     def _observe_operands(self, site: Site) -> bool:
         name = site.node.name

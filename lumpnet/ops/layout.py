@@ -12,7 +12,7 @@ import numpy as np
 from lumpnet.errors import GraphError
 from lumpnet.exact import Number
 from lumpnet.ir import Shape
-from lumpnet.ops.base import Kept, Params, Piece, Site
+from lumpnet.ops.base import Kept, Params, Piece, Site, size
 from lumpnet.ops.registry import register
 from lumpnet.ops.unary import Image, Unary
 
@@ -55,10 +55,11 @@ def _sources(op: Layout, site: Site, axis: int | None) -> tuple[np.ndarray, np.n
     in_axis, in_shape = site.in_axes[0], tuple(int(d or 0) for d in site.in_shapes[0][1:])
     if in_axis is None or axis is None:
         return None
+    n = size(site.shape, axis)
     if axis == in_axis and site.shape == site.in_shapes[0] and op.kind == "reshape":
-        return np.arange(site.units), np.zeros(site.units, dtype=np.int64)
+        return np.arange(n), np.zeros(n, dtype=np.int64)
     entries = np.arange(math.prod(in_shape)).reshape(1, *in_shape)
-    moved = np.moveaxis(op.run(site, [entries]), axis, 0).reshape(site.units, -1)
+    moved = np.moveaxis(op.run(site, [entries]), axis, 0).reshape(n, -1)
     index = np.unravel_index(moved, in_shape) if moved.size else None
     if index is None:
         return None
@@ -66,7 +67,7 @@ def _sources(op: Layout, site: Site, axis: int | None) -> tuple[np.ndarray, np.n
     if (units != units[:, :1]).any():
         return None
     rest = [ix for k, ix in enumerate(index) if k != in_axis - 1]
-    where = np.stack(rest, axis=-1).reshape(site.units, -1) if rest else np.zeros((site.units, 1), dtype=np.int64)
+    where = np.stack(rest, axis=-1).reshape(n, -1) if rest else np.zeros((n, 1), dtype=np.int64)
     _, slots = np.unique(where, axis=0, return_inverse=True)
     return units[:, 0], slots.reshape(-1)
 

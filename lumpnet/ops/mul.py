@@ -50,9 +50,5 @@ class Mul(Pairwise):
                     scale[i] = x.scale[i] * c
         return normal_form(keys, scale, offset, value)
 
-    def alive(self, site: Site, ins: Sequence[Lumping], out: Lumping, alive_out: np.ndarray) -> list[np.ndarray]:
-        a, b = ins
-        return [alive_out & x.present & ~np.array([v == 0 for v in other.value], dtype=bool) for x, other in ((a, b), (b, a))]
-
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
         return Piece(self.kind, (0, 1), {}, {})

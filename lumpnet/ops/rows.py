@@ -105,9 +105,10 @@ def demands(weight: np.ndarray, border: np.ndarray, x: Lumping, out: Lumping, fr
 
     Where a border tap is used, offsets must vanish (zero padding breaks them):
     constants stay, members keep offset 0. Irrational constants stay where they
-    are read. An operand must not be empty while the map is observed.
+    are read. Rows that nobody observes and that claim nothing ask for nothing.
     """
-    alone = ~out.present | (out.sizes[out.classes] == 1)
+    alone = out.present.copy()
+    alone[out.present] = out.sizes[out.classes[out.present]] == 1
     rows = ~(free_out & alone)
     if not rows.any():
         return None
@@ -121,8 +122,6 @@ def demands(weight: np.ndarray, border: np.ndarray, x: Lumping, out: Lumping, fr
         moved = bool((x.present & read & (x.offset != 0)).any())
     if (gone & irrational).any():
         keep |= gone & irrational & (weight[rows] != 0).any(axis=(0, 2))
-    if gone.all() and not keep.any() and len(x):
-        keep[0] = True
     if not keep.any() and not moved:
         return None
     demand = default_keep(x, keep)
@@ -135,7 +134,7 @@ def _by_offset(x: Lumping) -> np.ndarray:
 
 
 def alive(weight: np.ndarray, x: Lumping, out: Lumping, alive_out: np.ndarray) -> np.ndarray:
-    """Units of the operand with a non-zero collapsed coefficient in an observed row; at least one while any row is observed."""
+    """Units of the operand with a non-zero collapsed coefficient in an observed row."""
     rows = [i for i in out.first if alive_out[i]]
     mask = np.zeros(len(x), dtype=bool)
     if not rows:
@@ -153,8 +152,6 @@ def alive(weight: np.ndarray, x: Lumping, out: Lumping, alive_out: np.ndarray) -
         seen = (sums != 0).any(axis=(0, 2))
         mask |= np.isin(x.classes, [c for c, s in zip(pending, seen, strict=True) if s])
         pending = [c for c, s in zip(pending, seen, strict=True) if not s]
-    if not mask.any() and x.present.any():
-        mask[np.flatnonzero(x.present)[0]] = True
     return mask
 
 

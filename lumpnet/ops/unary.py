@@ -103,10 +103,8 @@ class Unary(Op):
         return Demand(labels(map(tuple, images)), kept, scale)
 
     def alive(self, site: Site, ins: Sequence[Lumping], out: Lumping, alive_out: np.ndarray) -> list[np.ndarray]:
-        (x,) = ins
-        reads = np.array([self.always(site, int(j)) is None for j in range(len(alive_out))], dtype=bool)
-        mask = np.zeros(len(x), dtype=bool)
-        mask[self.source(site)[alive_out & reads]] = True
+        mask = np.zeros(len(ins[0]), dtype=bool)
+        mask[self.source(site)[alive_out]] = True
         return [mask]
 
     def links(self, site: Site) -> list[tuple[np.ndarray, np.ndarray]]:
