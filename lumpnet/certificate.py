@@ -1,0 +1,266 @@
+"""The certificate: which lumping holds at every value, and which two files it binds.
+
+Plain data with a strict reader and a deterministic writer. The layout is
+published in `certificate.schema.json`. Whether a certificate is *true* is for
+the checker; this file only decides whether it is *readable*.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, NoReturn
+
+from lumpnet.errors import CertificateError, LumpnetError
+
+FORMAT = "lumpnet-certificate"
+SCHEMA_VERSION = "1.0"
+IDENTITY = "identity"
+DROPPED = "dropped"
+MAX_BYTES = 1 << 28
+MAX_DEPTH = 64
+MAX_DIGITS = 20
+MAX_COUNT = 1 << 31
+MAX_RATIONAL = 2000
+_RATIONAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:/[1-9][0-9]*)?\Z", re.ASCII)
+_STRUCTURE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+_HINT = "write the certificate again with lumpnet reduce"
+
+
+class UnknownVersion(CertificateError):
+    """The certificate follows a schema of another major version: nothing is known about its claim."""
+
+
+@dataclass(frozen=True)
+class Surd:
+    """The real number `a + b*sqrt(r)`, with `b` not zero and `r` positive."""
+
+    a: Fraction
+    b: Fraction
+    r: Fraction
+
+
+Real = Fraction | Surd
+
+
+@dataclass(frozen=True)
+class Lumping:
+    """`x_i = scale_i * y_class(i) + offset_i` for the units i of `axis`; class -1 is constant.
+
+    Classes below `columns` are kept (the reduced value has that column), the
+    others are ghosts. `scale` and `offset` are sparse: absent means 1 and 0.
+    """
+
+    axis: int
+    columns: int
+    classes: tuple[int, ...]
+    representatives: tuple[int, ...]
+    scale: Mapping[int, Fraction] = field(default_factory=dict)
+    offset: Mapping[int, Real] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What is claimed of the two network files with these SHA-256. A lumping is a `Lumping`, `IDENTITY` or `DROPPED`."""
+
+    original: str
+    reduced: str
+    lumpings: Mapping[str, Lumping | str]
+    rounding: str = "none"
+    verdict: str = "exact"
+    rules: Mapping[str, int] = field(default_factory=dict)
+    annotations: Mapping[str, Any] = field(default_factory=dict)
+    schema_version: str = SCHEMA_VERSION
+
+
+def dumps(certificate: Certificate) -> bytes:
+    """The certificate as JSON; equal certificates give equal bytes. Raises `CertificateError` for a rational too long to be read again."""
+    data = {
+        "format": FORMAT,
+        "schema_version": certificate.schema_version,
+        "original": {"sha256": certificate.original},
+        "reduced": {"sha256": certificate.reduced},
+        "claim": {"verdict": certificate.verdict, "rounding": certificate.rounding},
+        "lumpings": {name: _lumping_json(lumping) for name, lumping in certificate.lumpings.items()},
+        "rules": dict(certificate.rules),
+        "annotations": dict(certificate.annotations),
+    }
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+
+
+def _lumping_json(lumping: Lumping | str) -> Any:
+    if isinstance(lumping, str):
+        return lumping
+    return {
+        "axis": lumping.axis,
+        "columns": lumping.columns,
+        "class": [int(c) for c in lumping.classes],
+        "representative": [int(r) for r in lumping.representatives],
+        "scale": {str(int(unit)): _rational_text(value) for unit, value in lumping.scale.items()},
+        "offset": {str(int(unit)): _real_json(value) for unit, value in lumping.offset.items()},
+    }
+
+
+def _real_json(value: Real) -> str | list[str]:
+    return [_rational_text(part) for part in (value.a, value.b, value.r)] if isinstance(value, Surd) else _rational_text(value)
+
+
+def _rational_text(value: Fraction) -> str:
+    if (value.numerator.bit_length() + value.denominator.bit_length()) * 0.302 > MAX_RATIONAL - 8:
+        raise CertificateError("a scale or offset", f"a rational of more than {MAX_RATIONAL} characters", "shorter numbers", "keep this unit apart")
+    return str(value)
+
+
+def strict_json(data: bytes, where: str, error: type[LumpnetError], limit: int = MAX_BYTES) -> Any:
+    """JSON without its traps: bounded size, depth and integers; no duplicate key, NaN, infinity or lone surrogate. Raises `error`."""
+
+    def refuse(found: str, expected: str) -> NoReturn:
+        raise error(where, found, expected, "write the file again with lumpnet")
+
+    def integer(text: str) -> int:
+        return int(text) if len(text) <= MAX_DIGITS else refuse(f"an integer of {len(text)} characters", f"at most {MAX_DIGITS}")
+
+    def real(text: str) -> float:
+        value = float(text)
+        return value if math.isfinite(value) else refuse(f"the number {text[:40]}", "a finite number")
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        out = dict(pairs)
+        if len(out) < len(pairs):
+            seen: set[str] = set()
+            twice = next(k for k, _ in pairs if k in seen or seen.add(k))  # type: ignore[func-returns-value]
+            refuse(f"the key {twice[:80]!r} stands twice in one object", "distinct keys")
+        return out
+
+    if len(data) > limit:
+        refuse(f"{len(data)} bytes of JSON", f"at most {limit}")
+    try:
+        text = data.decode("utf-8")
+        depth = 0
+        for token in _STRUCTURE.finditer(text):
+            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token.group(), 0)
+            if depth > MAX_DEPTH:
+                refuse(f"JSON nested deeper than {MAX_DEPTH}", "flat data")
+        out = json.loads(
+            text, object_pairs_hook=unique, parse_int=integer, parse_float=real, parse_constant=lambda name: refuse(f"the constant {name}", "a finite number")
+        )
+        if "\\u" in text:
+            json.dumps(out, ensure_ascii=False).encode("utf-8")
+        return out
+    except UnicodeError as problem:
+        raise error(where, f"not UTF-8 text ({problem.reason if hasattr(problem, 'reason') else problem})", "JSON in UTF-8") from problem
+    except (ValueError, RecursionError) as problem:
+        raise error(where, f"not JSON ({problem})", "one JSON object", "write the file again with lumpnet") from problem
+
+
+def loads(data: bytes) -> Certificate:
+    """Read a certificate. Raises `CertificateError`, or its subclass `UnknownVersion`; nothing else."""
+    root = strict_json(data, "certificate", CertificateError)
+    if not isinstance(root, dict) or root.get("format") != FORMAT:
+        _refuse("certificate", "no lumpnet certificate", f'an object with "format": "{FORMAT}"')
+    version = root.get("schema_version")
+    if not isinstance(version, str) or re.fullmatch(r"[0-9]{1,4}\.[0-9]{1,4}", version, re.ASCII) is None:
+        _refuse("schema_version", _show(version), '"MAJOR.MINOR"')
+    if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+        raise UnknownVersion("schema_version", f"schema {version}", f"schema {SCHEMA_VERSION}", "a checker of that version")
+    _keys("certificate", root, ("format", "schema_version", "original", "reduced", "claim", "lumpings", "rules", "annotations"))
+    claim = _keys("claim", root["claim"], ("verdict", "rounding"))
+    if claim["verdict"] != "exact":
+        _refuse("claim.verdict", _show(claim["verdict"]), '"exact"')
+    if claim["rounding"] not in ("none", "nearest"):
+        _refuse("claim.rounding", _show(claim["rounding"]), '"none" or "nearest"')
+    return Certificate(
+        original=_digest("original", root["original"]),
+        reduced=_digest("reduced", root["reduced"]),
+        lumpings={name: _lumping(f"lumpings[{name!r}]", entry) for name, entry in _object("lumpings", root["lumpings"]).items()},
+        rounding=claim["rounding"],
+        verdict=claim["verdict"],
+        rules={name: _count(f"rules[{name!r}]", units) for name, units in _object("rules", root["rules"]).items()},
+        annotations=_object("annotations", root["annotations"]),
+        schema_version=version,
+    )
+
+
+def _refuse(where: str, found: str, expected: str) -> NoReturn:
+    raise CertificateError(where, f"found {found}", expected, _HINT)
+
+
+def _show(value: object) -> str:
+    text = ascii(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _object(where: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        _refuse(where, _show(value), "an object")
+    return value
+
+
+def _keys(where: str, value: object, keys: tuple[str, ...]) -> dict[str, Any]:
+    out = _object(where, value)
+    if set(out) != set(keys):
+        _refuse(where, f"the keys {_show(sorted(out))}", f"exactly {', '.join(keys)}")
+    return out
+
+
+def _digest(where: str, value: object) -> str:
+    digest = _keys(where, value, ("sha256",))["sha256"]
+    if not isinstance(digest, str) or re.fullmatch(r"[0-9a-f]{64}", digest) is None:
+        _refuse(f"{where}.sha256", _show(digest), "64 lower-case hexadecimal digits")
+    return digest
+
+
+def _count(where: str, value: object, least: int = 0) -> int:
+    if type(value) is not int or not least <= value < MAX_COUNT:
+        _refuse(where, _show(value), f"an integer from {least} to {MAX_COUNT - 1}")
+    return value
+
+
+def _counts(where: str, value: object, least: int) -> tuple[int, ...]:
+    if not isinstance(value, list):
+        _refuse(where, _show(value), "a list of integers")
+    return tuple(v if type(v) is int and least <= v < MAX_COUNT else _count(f"{where}[{k}]", v, least) for k, v in enumerate(value))
+
+
+def _lumping(where: str, value: object) -> Lumping | str:
+    if isinstance(value, str):
+        return value if value in (IDENTITY, DROPPED) else _refuse(where, _show(value), f'"{IDENTITY}", "{DROPPED}" or an object')
+    entry = _keys(where, value, ("axis", "columns", "class", "representative", "scale", "offset"))
+    return Lumping(
+        axis=_count(f"{where}.axis", entry["axis"], 1),
+        columns=_count(f"{where}.columns", entry["columns"]),
+        classes=_counts(f"{where}.class", entry["class"], -1),
+        representatives=_counts(f"{where}.representative", entry["representative"], 0),
+        scale={_unit(f"{where}.scale", u): _rational(f"{where}.scale[{u}]", v) for u, v in _object(f"{where}.scale", entry["scale"]).items()},
+        offset={_unit(f"{where}.offset", u): _real(f"{where}.offset[{u}]", v) for u, v in _object(f"{where}.offset", entry["offset"]).items()},
+    )
+
+
+def _unit(where: str, key: str) -> int:
+    if re.fullmatch(r"0|[1-9][0-9]{0,9}", key, re.ASCII) is None:
+        _refuse(where, f"the unit {_show(key)}", "a unit number in plain digits")
+    return int(key)
+
+
+def _rational(where: str, value: object) -> Fraction:
+    if not isinstance(value, str) or len(value) > MAX_RATIONAL or _RATIONAL.match(value) is None:
+        _refuse(where, _show(value), f'a rational "p" or "p/q" of at most {MAX_RATIONAL} characters')
+    number = Fraction(value)
+    if str(number) != value:
+        _refuse(where, _show(value), f"lowest terms, {_show(str(number))}")
+    return number
+
+
+def _real(where: str, value: object) -> Real:
+    if not isinstance(value, list):
+        return _rational(where, value)
+    if len(value) != 3:
+        _refuse(where, _show(value), "[a, b, r], which means a + b*sqrt(r)")
+    a, b, r = (_rational(f"{where}[{k}]", v) for k, v in enumerate(value))
+    if r <= 0 or b == 0:
+        _refuse(where, _show(value), "r > 0 and b not 0")
+    return Surd(a, b, r)

@@ -1,0 +1,348 @@
+"""Linear layers and convolutions: `W E_in = E_out W'`, and the offsets.
+
+A convolution is a linear map per kernel tap, block-diagonal over its groups. Its
+zero padding is not part of the relation, so a tap that some output position
+reads outside the input must not carry offsets (THEORY section 2).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+
+import numpy as np
+
+from lumpnet.certificate import Surd
+from lumpnet.check.graph import Case, Kind, Node, integer, integers
+from lumpnet.check.numbers import Array, bits, fractions, integer_parts, misfits, segment_sums, times
+from lumpnet.check.outcome import Refusal, Unsure
+from lumpnet.check.relation import Relation, Shape
+
+_BLOCK = 1 << 20
+_MAX_BITS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some columns of a collapsed weight: which local input units add up to which class, with integer factors over a denominator."""
+
+    units: Array
+    starts: Array
+    classes: Array
+    factors: Array | None = None
+    denominators: Array | None = None
+    plain: bool = False
+
+    def sums(self, x: Array, exact: bool) -> tuple[Array, int]:
+        """Collapse `x` (units, rows, taps); where every class is one unit the floats themselves say it, unless integers are asked for."""
+        picked = x[self.units]
+        return (picked, 0) if self.plain and not exact else segment_sums(picked, self.starts, self.factors)
+
+
+class Columns:
+    """The input's lumping as the groups of a layer see it: scales as integer factors over one denominator per class."""
+
+    def __init__(self, where: str, relation: Relation, groups: int):
+        self.where, self.relation, self.width = where, relation, len(relation.classes) // groups
+        self.denominator = [1] * len(relation.reps)
+        for unit, scale in relation.scale.items():
+            k = int(relation.classes[unit])
+            self.denominator[k] = math.lcm(self.denominator[k], scale.denominator)
+            if bits(self.denominator[k]) > _MAX_BITS:
+                raise Unsure(where, f"the scales of class {k} have no common denominator below {_MAX_BITS} bits")
+        self.scaled = np.zeros(len(relation.reps), np.bool_)
+        self.scaled[relation.classes[list(relation.scale)]] = True
+
+    def parts(self, group: int) -> list[Part]:
+        """One group's columns in up to three parts: single units, plain sums, scaled sums."""
+        classes = self.relation.classes[group * self.width : (group + 1) * self.width]
+        units = np.argsort(classes, kind="stable")
+        units = units[classes[units] >= 0]
+        single = np.bincount(classes[units], minlength=len(self.relation.reps)) == 1
+        kinds = (self.scaled, ~self.scaled & single, ~self.scaled & ~single)
+        return [self._part(group, units[kind[classes[units]]], classes, plain) for kind, plain in zip(kinds, (False, True, False), strict=True)]
+
+    def whole(self, group: int) -> Part:
+        """One group's columns in one part."""
+        classes = self.relation.classes[group * self.width : (group + 1) * self.width]
+        units = np.argsort(classes, kind="stable")
+        return self._part(group, units[classes[units] >= 0], classes, False)
+
+    def _part(self, group: int, units: Array, classes: Array, plain: bool) -> Part:
+        found, starts = np.unique(classes[units], return_index=True)
+        if plain or not self.scaled[found].any():
+            return Part(units, starts, found, plain=plain)
+        factors = np.empty(len(units), object)
+        for at, unit in enumerate(units.tolist()):
+            factor = self.relation.scale_of(group * self.width + unit) * self.denominator[classes[unit]]
+            factors[at] = factor.numerator
+        denominators = np.array([self.denominator[k] for k in found.tolist()], object)
+        return Part(units, starts, found, factors, denominators[:, None, None])
+
+
+class Affine:
+    """The obligation of one layer, its weight as (out, in/groups, taps)."""
+
+    def __init__(self, case: Case, inn: Relation, out: Relation, groups: int, border: Array):
+        self.case, self.inn, self.out, self.groups, self.border = case, inn, out, groups, border
+        self.weight, self.bias = _tensors(case.node)
+        self.columns = Columns(case.where, inn, groups)
+        self.rows_per_group = max(len(self.weight) // groups, 1)
+
+    def check(self) -> str:
+        self.members()
+        self.constants()
+        if self.case.reduced is not None:
+            self.kept()
+        self.offsets()
+        return f"{len(self.out.classes)} rows of weights collapse onto {self.out.columns}"
+
+    def block(self, rows: Array) -> Array:
+        """The weights of some rows as (in/groups, rows, taps)."""
+        return np.ascontiguousarray(self.weight[rows].transpose(1, 0, 2))
+
+    def batches(self, *keys: Array) -> Iterator[Array]:
+        """Indices with equal keys, as many at a time as memory allows."""
+        step = max(_BLOCK // max(self.weight[0].size, 1), 1) if len(self.weight) else 1
+        order = np.lexsort(keys)
+        changes = np.flatnonzero(np.any([np.diff(key[order]) != 0 for key in keys], axis=0)) + 1
+        for run in np.split(order, changes):
+            yield from (run[start : start + step] for start in range(0, len(run), step))
+
+    def members(self) -> None:
+        """`W[i] E_in = scale_i * W[R] E_in` for every tied unit i and its representative R."""
+        units, reps = self.out.members()
+        scaled = np.isin(units, list(self.out.scale))
+        group, its = units // self.rows_per_group, reps // self.rows_per_group
+        for at in self.batches(group, its, scaled):
+            mine, theirs, crossed = units[at], reps[at], group[at[0]] != its[at[0]]
+            if not crossed and not scaled[at[0]]:
+                rest = (self.weight[mine] != self.weight[theirs]).any(axis=(1, 2))
+                mine, theirs = mine[rest], theirs[rest]
+            if crossed:
+                self.members_across(mine, theirs)
+            elif len(mine):
+                block = self.block(np.concatenate([mine, theirs]))
+                for part in self.columns.parts(int(group[at[0]])):
+                    sums, _ = part.sums(block, exact=bool(scaled[at[0]]))
+                    self.proportional(mine, theirs, part.classes, sums[:, : len(mine)], sums[:, len(mine) :])
+
+    def members_across(self, mine: Array, theirs: Array) -> None:
+        """The same for rows in different groups: classes that only one of the two groups has must have weight zero."""
+        one, two = (self.columns.whole(int(rows[0]) // self.rows_per_group) for rows in (mine, theirs))
+        stacked = np.concatenate([self.block(mine)[one.units], self.block(theirs)[two.units]])
+        factors = None
+        if one.factors is not None or two.factors is not None:
+            factors = np.concatenate([np.full(len(p.units), 1, object) if p.factors is None else p.factors for p in (one, two)])
+        # a class has the same denominator in every group, so its numerators compare
+        sums, _ = segment_sums(stacked, np.concatenate([one.starts, two.starts + len(one.units)]), factors)
+        classes = np.union1d(one.classes, two.classes)
+        left = np.zeros((len(classes), *sums.shape[1:]), sums.dtype)
+        right = np.zeros_like(left)
+        left[np.searchsorted(classes, one.classes)] = sums[: len(one.classes)]
+        right[np.searchsorted(classes, two.classes)] = sums[len(one.classes) :]
+        self.proportional(mine, theirs, classes, left, right)
+
+    def proportional(self, mine: Array, theirs: Array, classes: Array, left: Array, right: Array) -> None:
+        scales = [self.out.scale_of(int(unit)) for unit in mine]
+        if any(scale != 1 for scale in scales):
+            tops, bottoms = integer_parts(scales)
+            left, right = times(left, bottoms[None, :, None]), times(right, tops[None, :, None])
+        bad = np.argwhere(np.asarray(left != right, np.bool_))
+        if len(bad):
+            k, row, tap = bad[0]
+            found = f"unit {mine[row]} and its representative {theirs[row]} differ in the weight towards class {classes[k]} (tap {tap})"
+            raise Refusal(self.case.where, found, f"the representative's weight times {scales[row]}")
+
+    def constants(self) -> None:
+        """`W[i] E_in = 0` for every constant unit i."""
+        units = self.out.constants()
+        group = units // self.rows_per_group
+        for at in self.batches(group):
+            rows = units[at][(self.weight[units[at]] != 0).any(axis=(1, 2))]
+            for part in self.columns.parts(int(group[at[0]])) if len(rows) else ():
+                sums, _ = part.sums(self.block(rows), exact=False)
+                self.vanish(rows, part.classes, sums, "as the unit is claimed to be constant")
+
+    def vanish(self, rows: Array, classes: Array, sums: Array, why: str) -> None:
+        bad = np.argwhere(np.asarray(sums != 0, np.bool_))
+        if len(bad):
+            k, row, tap = bad[0]
+            raise Refusal(self.case.where, f"unit {rows[row]} has a non-zero weight towards class {classes[k]} (tap {tap})", f"0, {why}")
+
+    def kept(self) -> None:
+        """The representatives' collapsed rows are the reduced weights; nothing reads a ghost, and nothing else is in the reduced weights."""
+        reduced, _ = _tensors(self.case.counterpart)
+        reps, width = self.out.kept(), reduced.shape[1]
+        per_group = max(len(reps) // _groups(self.case.counterpart), 1)
+        group, base = reps // self.rows_per_group, np.arange(len(reps)) // per_group * width
+        for at in self.batches(group, base):
+            rows, first = reps[at], int(base[at[0]])
+            block, stored = self.block(rows), np.ascontiguousarray(reduced[at].transpose(1, 0, 2))
+            free = np.ones(width, np.bool_)
+            for part in self.columns.parts(int(group[at[0]])):
+                local = part.classes - first
+                inside = (part.classes < self.inn.columns) & (local >= 0) & (local < width)
+                free[local[inside]] = False
+                self.fits(rows, part, inside, block, stored[local[inside]])
+            if (stored[free] != 0).any():
+                k, row, tap = np.argwhere(stored[free] != 0)[0]
+                column = first + int(np.flatnonzero(free)[k])
+                found = f"the reduced weight of unit {rows[row]} towards column {column} (tap {tap}) is not 0"
+                raise Refusal(self.case.where, found, "0, as no input class of its group has that column")
+
+    def fits(self, rows: Array, part: Part, inside: Array, block: Array, stored: Array) -> None:
+        sums, exponent = part.sums(block, exact=False)
+        self.vanish(rows, part.classes[~inside], sums[~inside], "as the reduced layer does not read that class")
+        if part.plain and (sums[inside] == stored).all():
+            return
+        if part.plain:
+            sums, exponent = part.sums(block, exact=True)
+        denominators = part.denominators[inside] if part.denominators is not None else None
+        bad = np.argwhere(misfits(sums[inside], exponent, denominators, stored, self.case.rounding))
+        if len(bad):
+            k, row, tap = bad[0]
+            exact = Fraction(int(sums[inside][k, row, tap])) * Fraction(2) ** exponent / (1 if denominators is None else denominators[k, 0, 0])
+            found = f"the reduced weight of unit {rows[row]} towards column {part.classes[inside][k]} (tap {tap}) is {stored[k, row, tap]!r}"
+            raise Refusal(self.case.where, found, f"{_show(exact)}{', rounded to nearest' if self.case.rounding == 'nearest' else ' exactly'}")
+
+    def offsets(self) -> None:
+        """`W[i] c_in + b_i = scale_i * (W[R] c_in + b_R) + offset_i`, and the reduced bias is that of the representatives."""
+        rows = np.flatnonzero(self.out.obliged())
+        shift = dict(zip(rows.tolist(), fractions(self.bias[rows]), strict=True))
+        self.add_offsets(rows, shift)
+        for unit, rep in zip(*(a.tolist() for a in self.out.members()), strict=True):
+            offset = shift[unit] - self.out.scale_of(unit) * shift[rep]
+            if self.out.offset_of(unit) != offset:
+                raise Refusal(self.case.where, f"unit {unit} claims offset {self.out.offset_of(unit)} to unit {rep}", _show(offset))
+        for unit in self.out.constants().tolist():
+            if shift[unit] != self.out.offset_of(unit):
+                raise Refusal(self.case.where, f"unit {unit} claims the constant {self.out.offset_of(unit)}", _show(shift[unit]))
+        if self.case.reduced is None:
+            return
+        reps = self.out.kept().tolist()
+        tops, bottoms = integer_parts([shift[rep] for rep in reps])
+        _, stored = _tensors(self.case.counterpart)
+        bad = np.flatnonzero(misfits(tops, 0, bottoms, stored, self.case.rounding))
+        if len(bad):
+            raise Refusal(self.case.where, f"the reduced bias of unit {reps[bad[0]]} is {stored[bad[0]]!r}", _show(shift[reps[bad[0]]]))
+
+    def add_offsets(self, rows: Array, shift: dict[int, Fraction]) -> None:
+        """Add `W[i] c_in` to the rows' biases."""
+        units = np.array(sorted(unit for unit, offset in self.inn.offset.items() if offset != 0), np.int64)
+        group = rows // self.rows_per_group
+        for at in self.batches(group):
+            start = int(group[at[0]]) * self.columns.width
+            local = units[(units >= start) & (units < start + self.columns.width)]
+            block = self.block(rows[at])
+            rational: list[tuple[int, Fraction]] = []
+            for unit in local.tolist():
+                offset = self.inn.offset[unit]
+                if not isinstance(offset, Surd):
+                    rational.append((unit - start, offset))
+                elif (block[unit - start] != 0).any():
+                    row = rows[at][np.argwhere(block[unit - start] != 0)[0, 0]]
+                    raise Refusal(self.case.where, f"unit {row} reads unit {unit} of {self.inn.name!r}, whose constant is irrational", "weight 0")
+            if rational:
+                self.add_rational(rows[at], block[[unit for unit, _ in rational]], [offset for _, offset in rational], shift)
+
+    def add_rational(self, rows: Array, block: Array, offsets: list[Fraction], shift: dict[int, Fraction]) -> None:
+        denominator = math.lcm(*(offset.denominator for offset in offsets))
+        if bits(denominator) > _MAX_BITS:
+            raise Unsure(self.case.where, f"the offsets of its input have no common denominator below {_MAX_BITS} bits")
+        factors = np.empty(len(offsets), object)
+        factors[:] = [int(offset * denominator) for offset in offsets]
+        sums, exponent = segment_sums(block, np.zeros(1, np.int64), factors)
+        bad = np.argwhere(np.asarray(sums[0][:, self.border] != 0, np.bool_))
+        if len(bad):
+            found = f"unit {rows[bad[0, 0]]} weighs the input's offsets at tap {np.flatnonzero(self.border)[bad[0, 1]]}, which reads the zero padding"
+            raise Refusal(self.case.where, found, "the sum 0 at such taps")
+        for row, total in zip(rows.tolist(), sums[0].astype(object).sum(axis=1).tolist(), strict=True):
+            shift[row] += Fraction(total) * Fraction(2) ** exponent / denominator
+
+
+def _show(value: Fraction) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _groups(node: Node) -> int:
+    return int(node.attrs.get("groups", 1))
+
+
+def _tensors(node: Node) -> tuple[Array, Array]:
+    """Weight as (out, in/groups, taps), bias as (out,), zero where there is none."""
+    weight = node.params["weight"].data
+    taps = math.prod(weight.shape[2:])
+    bias = node.param("bias")
+    return weight.reshape(weight.shape[0], weight.shape[1], taps), np.zeros(weight.shape[0], weight.dtype) if bias is None else bias
+
+
+def _check_bias(node: Node) -> None:
+    bias = node.param("bias")
+    if bias is not None and bias.shape != node.params["weight"].data.shape[:1]:
+        raise ValueError(f"a bias of shape {bias.shape}")
+
+
+def _linear_shape(node: Node, ins: list[Shape]) -> Shape:
+    (x,), weight = ins, node.params["weight"].data
+    if len(x) < 2 or weight.ndim != 2 or weight.shape[1] != x[-1]:
+        raise ValueError(f"a weight of shape {weight.shape} on an input of shape {x}")
+    _check_bias(node)
+    return (*x[:-1], weight.shape[0])
+
+
+def _linear(case: Case) -> str:
+    inn = case.ins[0].on(len(case.ins[0].shape) - 1, case.where)
+    out = case.out.on(len(case.node.shape) - 1, case.where)
+    return Affine(case, inn, out, 1, np.zeros(1, np.bool_)).check()
+
+
+def _windows(node: Node, x: Shape) -> Iterator[tuple[int, int, int, int, int, int]]:
+    """Per spatial axis: input size, kernel, stride, padding, dilation, output size."""
+    attrs, kernel = node.attrs, node.params["weight"].data.shape[2:]
+    for n, k, stride, padding, dilation in zip(x[2:], kernel, attrs["stride"], attrs["padding"], attrs["dilation"], strict=True):
+        yield int(n or 0), k, stride, padding, dilation, (int(n or 0) + 2 * padding - dilation * (k - 1) - 1) // stride + 1
+
+
+def _conv_shape(node: Node, ins: list[Shape]) -> Shape:
+    (x,), weight, groups = ins, node.params["weight"].data, _groups(node)
+    if not 3 <= weight.ndim <= 5 or len(x) != weight.ndim or 0 in weight.shape[2:]:
+        raise ValueError(f"a weight of shape {weight.shape} on an input of shape {x}")
+    if weight.shape[1] * groups != x[1] or weight.shape[0] % groups:
+        raise ValueError(f"a weight of shape {weight.shape} in {groups} groups on {x[1]} channels")
+    _check_bias(node)
+    sizes = [window[-1] for window in _windows(node, x)]
+    if min(sizes) < 1:
+        raise ValueError(f"a kernel {weight.shape[2:]} larger than its padded input {x[2:]}")
+    return (x[0], weight.shape[0], *sizes)
+
+
+def border_taps(node: Node, x: Shape) -> Array:
+    """(taps,) bool: taps that some output position reads outside the input."""
+    outside = []
+    for n, k, stride, padding, dilation, count in _windows(node, x):
+        first = np.arange(k) * dilation - padding
+        outside.append((first < 0) | (first + (count - 1) * stride >= n))
+    return np.array([any(axis[tap] for axis, tap in zip(outside, taps, strict=True)) for taps in product(*(range(len(a)) for a in outside))], np.bool_)
+
+
+def _conv(case: Case) -> str:
+    inn, out = case.ins[0].on(1, case.where), case.out.on(1, case.where)
+    return Affine(case, inn, out, _groups(case.node), border_taps(case.node, case.ins[0].shape)).check()
+
+
+KINDS = {
+    "linear": Kind(_linear_shape, _linear, roles=("weight",), optional=("bias",)),
+    "conv": Kind(
+        _conv_shape,
+        _conv,
+        roles=("weight",),
+        optional=("bias",),
+        attrs={"stride": integers(1), "padding": integers(0), "dilation": integers(1), "groups": integer(1)},
+        free=("groups",),
+    ),
+}

@@ -1,0 +1,109 @@
+"""Functions of one number, `y = f(x)`: which rows pass, and what constants become.
+
+A row that passes is `f(s*u + c) == t*f(u) + d` for all real u. A rule here says
+for which (s, c) it knows (t, d); a constant needs a rational `f(c)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from lumpnet.certificate import Real
+from lumpnet.check.graph import Case, Kind, Node, number
+from lumpnet.check.numbers import compare, same, scale_real
+from lumpnet.check.relation import ONE, ZERO, Law, Shape, carry
+
+Row = tuple[Fraction, Fraction]
+HALF = Fraction(1, 2)
+Attrs = Mapping[str, Any]
+
+
+def _exactly(attrs: Attrs, row: Row) -> Row | None:
+    return row if row == (ONE, ZERO) else None
+
+
+def _any_row(attrs: Attrs, row: Row) -> Row | None:
+    return row
+
+
+def _positive(attrs: Attrs, row: Row) -> Row | None:
+    return row if row[0] > 0 and row[1] == 0 else None
+
+
+def _odd(attrs: Attrs, row: Row) -> Row | None:
+    return row if row[0] in (1, -1) and row[1] == 0 else None
+
+
+def _mirrored(attrs: Attrs, row: Row) -> Row | None:
+    """sigmoid(-u) == 1 - sigmoid(u)."""
+    return (-ONE, ONE) if row == (-ONE, ZERO) else _exactly(attrs, row)
+
+
+def _clip_row(attrs: Attrs, row: Row) -> Row | None:
+    return (_odd if attrs["min"] == -attrs["max"] else _exactly)(attrs, row)
+
+
+def _same_value(attrs: Attrs, c: Real) -> Real | None:
+    return c
+
+
+def _rectified(attrs: Attrs, c: Real) -> Real | None:
+    return c if compare(c, ZERO) > 0 else ZERO
+
+
+def _leaky(attrs: Attrs, c: Real) -> Real | None:
+    return c if compare(c, ZERO) >= 0 else scale_real(Fraction(attrs["slope"]), c)
+
+
+def _clipped(attrs: Attrs, c: Real) -> Real | None:
+    low, high = Fraction(attrs["min"]), Fraction(attrs["max"])
+    return low if compare(c, low) <= 0 else high if compare(c, high) >= 0 else c
+
+
+def _at_zero(value: Fraction) -> Callable[[Attrs, Real], Real | None]:
+    return lambda attrs, c: value if same(c, ZERO) else None
+
+
+def relative(member: Law, rep: Law) -> Row:
+    """The member as a row over its representative: x_i = s * x_R + c."""
+    s: Fraction = member[0] / rep[0]
+    return s, member[1] - s * rep[1]
+
+
+def _kind(row: Callable[[Attrs, Row], Row | None], value: Callable[[Attrs, Real], Real | None], **attrs: Callable[[Any], bool]) -> Kind:
+    def oblige(case: Case) -> str:
+        axis = next((r.axis for r in (case.out, *case.ins) if r.axis is not None), len(case.node.shape) - 1)
+        inn, out = case.ins[0].on(axis, case.where), case.out.on(axis, case.where)
+
+        def passes(mine: Law, its: Law, claimed: Law) -> bool:
+            return row(case.node.attrs, relative(mine, its)) == claimed
+
+        def constant(c: Real, claimed: Real) -> bool:
+            result = value(case.node.attrs, c)
+            return result is not None and same(result, claimed)
+
+        carry(case.where, inn.rows(), out.rows(), passes, constant)
+        return "every row passes the function"
+
+    def shape(node: Node, ins: list[Shape]) -> Shape:
+        if "min" in node.attrs and node.attrs["min"] > node.attrs["max"]:
+            raise ValueError("min above max")
+        return ins[0]
+
+    return Kind(shape, oblige, attrs=attrs)
+
+
+KINDS = {
+    "identity": _kind(_any_row, _same_value),
+    "dropout": _kind(_any_row, _same_value, p=number),
+    "relu": _kind(_positive, _rectified),
+    "leaky_relu": _kind(_positive, _leaky, slope=number),
+    "tanh": _kind(_odd, _at_zero(ZERO)),
+    "sigmoid": _kind(_mirrored, _at_zero(HALF)),
+    "silu": _kind(_exactly, _at_zero(ZERO)),
+    "gelu": _kind(_exactly, _at_zero(ZERO), approximate=lambda value: value in ("none", "tanh")),
+    "hardtanh": _kind(_clip_row, _clipped, min=number, max=number),
+}
+

@@ -1,0 +1,105 @@
+"""Batch normalisation in evaluation, `y = (x - mean) / sqrt(var + eps) * weight + bias`, decided exactly.
+
+The factor `a = weight / sqrt(v)`, v = var + eps > 0, is irrational in general:
+every equation below compares signs and squares instead (THEORY section 2).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from lumpnet.certificate import Real, Surd
+from lumpnet.check.graph import Case, Kind, Node, number
+from lumpnet.check.numbers import Array, same, sign
+from lumpnet.check.outcome import Refusal
+from lumpnet.check.relation import ZERO, Relation, Shape
+
+_MISSING = {"weight": 1.0, "bias": 0.0, "mean": 0.0, "var": 0.0}
+
+
+def _param(node: Node, role: str) -> Array:
+    """Entries per channel; a missing weight is one, a missing bias zero."""
+    data = node.param(role)
+    return np.full(node.shape[1] or 0, _MISSING[role]) if data is None else data
+
+
+def _shape(node: Node, ins: list[Shape]) -> Shape:
+    (x,) = ins
+    if len(x) < 2 or any(_param(node, role).shape != (x[1],) for role in _MISSING):
+        raise ValueError(f"parameters that are not one per channel of an input of shape {x}")
+    if not (_param(node, "var").astype(np.float64) > -float(node.attrs["eps"])).all():
+        raise ValueError("var + eps that is not positive")
+    return x
+
+
+class _Channel:
+    """Exact parameters of one channel."""
+
+    def __init__(self, node: Node, unit: int):
+        self.weight, self.bias, self.mean, var = (Fraction(float(_param(node, role)[unit])) for role in ("weight", "bias", "mean", "var"))
+        self.v = var + Fraction(node.attrs["eps"])
+
+    def times_root(self, value: Fraction) -> tuple[int, Fraction]:
+        """Sign and square of `value * weight / sqrt(v)`."""
+        return sign(value * self.weight), (value * self.weight) ** 2 / self.v
+
+    def at(self, c: Fraction) -> Real:
+        factor = (c - self.mean) * self.weight / self.v
+        return Surd(self.bias, factor, self.v) if factor else self.bias
+
+
+def _oblige(case: Case) -> str:
+    inn, out = case.ins[0].on(1, case.where), case.out.on(1, case.where)
+    if case.reduced is not None:
+        _kept(case, inn, out, case.reduced)
+    for unit, rep in zip(*(a.tolist() for a in out.members()), strict=True):
+        _member(case, inn, out, unit, rep)
+    for unit in out.constants().tolist():
+        _constant(case, inn, out, unit)
+    return "slopes and offsets agree, by signs and squares"
+
+
+def _kept(case: Case, inn: Relation, out: Relation, reduced: Node) -> None:
+    """The reduced channel reads the representative's own column with its own parameters."""
+    for column, rep in enumerate(out.kept().tolist()):
+        if inn.classes[rep] != column or column >= inn.columns or inn.scale_of(rep) != 1 or inn.offset_of(rep) != 0:
+            found = f"unit {rep} represents column {column}, but does not read it by scale 1 and offset 0"
+            raise Refusal(case.where, found, "the same column before and after")
+    for role in _MISSING:
+        bad = np.flatnonzero(_param(case.node, role)[out.kept()] != _param(reduced, role))
+        if len(bad):
+            found = f"the reduced {role} of column {bad[0]} is {_param(reduced, role)[bad[0]]!r}"
+            raise Refusal(case.where, found, f"that of unit {out.kept()[bad[0]]}, exactly")
+
+
+def _member(case: Case, inn: Relation, out: Relation, unit: int, rep: int) -> None:
+    """x_i = rho x_R + c before and `s`, `d` claimed after: s a_R = rho a_i, and d - b_i + s b_R = a_i (c - mean_i + rho mean_R)."""
+    if inn.classes[unit] < 0 or inn.classes[unit] != inn.classes[rep]:
+        raise Refusal(case.where, f"unit {unit} is claimed to follow unit {rep}", "inputs in one class")
+    mine, its = _Channel(case.node, unit), _Channel(case.node, rep)
+    rho, s = inn.scale_of(unit) / inn.scale_of(rep), out.scale_of(unit)
+    first, second, claimed = inn.offset_of(unit), inn.offset_of(rep), out.offset_of(unit)
+    if isinstance(first, Surd) or isinstance(second, Surd) or isinstance(claimed, Surd):
+        raise Refusal(case.where, f"unit {unit} or {rep} has an irrational offset", "rational offsets")
+    if its.times_root(s) != mine.times_root(rho):
+        raise Refusal(case.where, f"unit {unit} claims scale {s} to unit {rep}", "the quotient of their slopes weight / sqrt(var + eps)")
+    gap, lever = claimed - mine.bias + s * its.bias, first - rho * second - mine.mean + rho * its.mean
+    if (sign(gap), gap * gap) != mine.times_root(lever):
+        raise Refusal(case.where, f"unit {unit} claims offset {claimed} to unit {rep}", "the offset that means and biases give")
+
+
+def _constant(case: Case, inn: Relation, out: Relation, unit: int) -> None:
+    """A constant input, or a zero weight, gives the claimed constant."""
+    channel = _Channel(case.node, unit)
+    c: Real = inn.offset_of(unit) if channel.weight else ZERO
+    if channel.weight and (inn.classes[unit] >= 0 or isinstance(c, Surd)):
+        raise Refusal(case.where, f"unit {unit} is claimed to be constant", "a constant rational input, or weight 0")
+    if isinstance(c, Surd) or not same(channel.at(c), out.offset_of(unit)):
+        raise Refusal(case.where, f"unit {unit} claims the constant {out.offset_of(unit)}", f"{channel.at(c) if not isinstance(c, Surd) else c}")
+
+
+KINDS = {
+    "batch_norm": Kind(_shape, _oblige, roles=("mean", "var"), optional=("weight", "bias", "num_batches_tracked"), attrs={"eps": number}, training=("momentum",)),
+}

@@ -1,0 +1,189 @@
+"""The walk over an exported program. It asks the registry, and never which operator it is."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.fx import Node as FxNode
+
+from lumpnet.errors import LiftError
+from lumpnet.ir import FLOATS, Graph, Shape
+from lumpnet.lift.torch import kinds as _kinds  # noqa: F401  (fills the registry)
+from lumpnet.lift.torch.assemble import Draft, assemble
+from lumpnet.lift.torch.call import Call
+from lumpnet.lift.torch.export import export_module
+from lumpnet.lift.torch.names import Stack, common, stack_of
+from lumpnet.lift.torch.opaque import check_function, encode
+from lumpnet.lift.torch.operands import Deferred, Form, Items, Operand, Param, Size, Val, is_batched
+from lumpnet.lift.torch.program import Program, dtype_name
+from lumpnet.lift.torch.registry import CONVERTERS, FOLDERS
+
+NUMBERS = (torch.SymInt, torch.SymFloat, torch.SymBool, int, float)
+
+
+def lift_module(module: nn.Module, example_inputs: tuple[torch.Tensor, ...]) -> Graph:
+    """The graph of `module` in eval mode; the module itself is left alone.
+
+    `example_inputs` is one tensor per argument of `forward`, batch on axis 0;
+    only their shapes and dtypes matter. What has no rule becomes an `opaque`
+    node. Raises `LiftError` where the network cannot be written down without
+    changing it, and `GraphError` for NaN or infinite parameters.
+    """
+    lifting = _Lifting(Program(export_module(module, example_inputs)))
+    outputs: list[Val] = []
+    for node in lifting.program.exported.program.graph.nodes:
+        if node.op == "call_function":
+            lifting.call(node)
+        elif node.op == "output":
+            outputs = [lifting.result(value, node) for value in lifting.program.returned(node)]
+    program = lifting.program
+    return assemble(program.inputs, lifting.drafts, outputs, program.state, program.modules, program.notes)
+
+
+@dataclass
+class _Lifting:
+    """`settled` maps the deferred calls that became nodes to their values."""
+
+    program: Program
+    drafts: list[Draft] = field(default_factory=list)
+    settled: dict[Deferred, Val] = field(default_factory=dict)
+    calls: int = 0
+
+    def __post_init__(self) -> None:
+        self.env: dict[FxNode, Operand] = dict(self.program.env)
+
+    def call(self, node: FxNode) -> None:
+        """Give the call an operand. Raises `LiftError` for what is no function on tensors."""
+        value = node.meta.get("val")
+        if node.target is operator.getitem:
+            self.env[node] = self._item(node)
+        elif value is None and not node.users:
+            return  # an assertion about sizes and dtypes, which export has decided
+        elif isinstance(value, NUMBERS):
+            self.env[node] = Size(getattr(getattr(value, "node", None), "expr", value))
+        elif isinstance(node.target, torch._ops.OpOverload):
+            self.env[node] = self._operator(node)
+        else:
+            raise self._control_flow(node)
+
+    def result(self, value: object, output: FxNode) -> Val:
+        """An output of the network. Raises `LiftError` if it has no place in a graph."""
+        operand = self._operand(value, output) if isinstance(value, FxNode) else None
+        operand = self._settle(operand) if isinstance(operand, Deferred) else operand
+        if isinstance(operand, Val) and is_batched(operand):
+            return operand
+        hint = "wrap the module and return tensors that depend on the input only"
+        raise LiftError(self.program.name, f"the output {value!s} is no value with the batch on axis 0", "outputs of shape (batch, ...)", hint)
+
+    def _control_flow(self, node: FxNode) -> LiftError:
+        found = f"export kept {node.target!s}, which is no tensor operator"
+        return LiftError(
+            self.program.layer(node), found, "a forward without control flow on data", "replace torch.cond, loops and custom calls by tensor operations"
+        )
+
+    def _operator(self, node: FxNode) -> Operand:
+        call, target = self._as_call(node), str(node.target)
+        if call.operands and all(isinstance(o, Param) for o in call.operands.values()) and target in FOLDERS:
+            folded = FOLDERS[target](call)
+            if folded is not None:
+                return folded
+        answer = CONVERTERS[target](call) if target in CONVERTERS and _reads_first(node) else None
+        if not isinstance(answer, Form):
+            return self._opaque(call) if answer is None else answer
+        if not _admissible(answer, call):
+            return self._opaque(call)
+        value = self._emit(stack_of(node), answer.kind, answer, call.shape, call.dtype)
+        return Items(value, self._deferred(call)) if isinstance(node.meta["val"], tuple | list) else value
+
+    def _as_call(self, node: FxNode) -> Call:
+        operands = {n: self._operand(n, node) for n in node.all_input_nodes}
+        value = node.meta["val"]
+        first = value[0] if isinstance(value, tuple | list) and value else value
+        path = stack_of(node).path
+        return Call(node, operands, self.program.modules.get(path), path, self.program.shape(first, _depends(operands)), dtype_name(first))
+
+    def _operand(self, node: FxNode, user: FxNode) -> Operand:
+        if node not in self.env:
+            found = f"it reads {node.name!r}, which is no tensor"
+            raise LiftError(self.program.layer(user), found, "operators on tensors", "write the layer with tensor operations only")
+        operand = self.env[node]
+        return self.settled.get(operand, operand) if isinstance(operand, Deferred) else operand
+
+    def _item(self, node: FxNode) -> Operand:
+        parent: Any = node.args[0]
+        source = self._operand(parent, node)
+        if isinstance(source, Items):
+            if node.args[1] == 0:
+                return source.first
+            source = source.rest
+        assert isinstance(source, Deferred)
+        value = node.meta["val"]
+        call = Deferred(self._next(), node, self.program.shape(value, _depends(source.operands)), dtype_name(value), {parent: source})
+        return self._settle(call) if _placed(call, source.operands) else call
+
+    def _opaque(self, call: Call) -> Operand:
+        check_function(call.node, self.program.layer(call.node))
+        deferred = self._deferred(call)
+        return self._settle(deferred) if _placed(deferred, call.operands) else deferred
+
+    def _deferred(self, call: Call) -> Deferred:
+        several = isinstance(call.node.meta["val"], tuple | list)
+        return Deferred(self._next(), call.node, None if several else call.shape, call.dtype, call.operands)
+
+    def _next(self) -> int:
+        self.calls += 1
+        return self.calls
+
+    def _settle(self, call: Deferred) -> Val:
+        """Make a deferred call a node. Raises `LiftError` where its value has no place in a graph."""
+        if call in self.settled:
+            return self.settled[call]
+        if call.shape is None:
+            found = f"its value of shape {tuple(call.node.meta['val'].shape)} does not keep the batch on axis 0"
+            hint = "move the batch back to axis 0 before the value is used or returned"
+            raise LiftError(self.program.layer(call.node), found, "values (batch, ...) that treat each sample by itself", hint)
+        code = encode(call, self.program.batch, self.program.inputs[0], self.program.layer)
+        params = {str(i): p for i, p in enumerate(code.params)}
+        form = Form("opaque", tuple(code.inputs), code.attrs, params)
+        self.settled[call] = self._emit(common(stack_of(n) for n in code.calls), code.operation, form, call.shape, call.dtype)
+        if call.shape[:1] != (None,) and code.params:
+            self._advise(call.node)
+        return self.settled[call]
+
+    def _emit(self, stack: Stack, operation: str, form: Form, shape: Shape | None, dtype: str) -> Val:
+        assert shape is not None
+        inputs = tuple((self._settle(v) if isinstance(v, Deferred) else v).ref for v in form.inputs)
+        self.drafts.append(Draft(stack, operation, form, inputs, shape, dtype))
+        return Val(len(self.drafts) - 1, shape, dtype)
+
+    def _advise(self, node: FxNode) -> None:
+        path = stack_of(node).path.split(".parametrizations")[0] or "the network"
+        note = f"{path}: its parameters are computed, with rounding, and kept so; torch.nn.utils.parametrize.remove_parametrizations makes them plain"
+        if note not in self.program.notes:
+            self.program.notes.append(note)
+
+
+def _reads_first(node: FxNode) -> bool:
+    """Converters speak of the first output of an operator with several."""
+    return not isinstance(node.meta["val"], tuple | list) or any(user.args[1] == 0 for user in node.users)
+
+
+def _placed(call: Deferred, operands: Mapping[FxNode, Operand]) -> bool:
+    """Whether the call can be a node at once. One that reads deferred values waits, so that a region becomes one node."""
+    return call.shape is not None and not any(isinstance(o, Deferred) for o in operands.values())
+
+
+def _depends(operands: Mapping[FxNode, Operand]) -> bool:
+    """Whether a call on these operands may depend on the batch."""
+    return any(isinstance(o, Deferred) or is_batched(o) or (isinstance(o, Size) and not isinstance(o.expr, int | float)) for o in operands.values())
+
+
+def _admissible(form: Form, call: Call) -> bool:
+    """Kinds with rules are about floating values with the batch on axis 0, all of one dtype."""
+    batched = call.shape is not None and call.shape[:1] == (None,)
+    return batched and call.dtype in FLOATS and all(is_batched(v) and v.dtype == call.dtype for v in form.inputs)

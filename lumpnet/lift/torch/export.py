@@ -1,0 +1,113 @@
+"""From a module to torch's exported program: a copy in eval mode on the CPU, batch dynamic on axis 0."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.export import Dim, ExportedProgram, export
+
+from lumpnet.errors import LiftError
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The program, the copy whose tensors it refers to, and the names of the inputs."""
+
+    program: ExportedProgram
+    module: nn.Module
+    inputs: tuple[str, ...]
+
+
+def export_module(module: nn.Module, example_inputs: tuple[Any, ...]) -> Exported:
+    """Raises `LiftError` where the module cannot be copied or exported, or an input is no batched tensor."""
+    where = f"network {type(module).__name__}"
+    inputs = _batch_of_two(where, _tensors(where, example_inputs))
+    twin = _eval_copy(where, module)
+    names, spec = _signature(where, twin, inputs)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = export(twin, inputs, dynamic_shapes=spec, strict=False).run_decompositions({})
+    except Exception as error:
+        raise LiftError(
+            where,
+            f"torch.export stopped ({type(error).__name__}: {_first_line(error)})",
+            "a forward whose path does not depend on the data and that accepts every batch size on axis 0",
+            "replace control flow on tensor values and sizes that fix the batch (use x.shape[0], not a number), or lift the part of the network without it",
+        ) from error
+    return Exported(program, twin, names)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".") if lines else "no message"
+
+
+def _tensors(where: str, inputs: object) -> tuple[torch.Tensor, ...]:
+    given = (inputs,) if isinstance(inputs, torch.Tensor) else inputs
+    if not isinstance(given, tuple | list) or not given or not all(isinstance(t, torch.Tensor) for t in given):
+        raise LiftError(
+            where,
+            "the example inputs are not a tuple of tensors",
+            "one tensor per argument of forward",
+            "wrap the module in one whose forward takes tensors only",
+        )
+    for i, tensor in enumerate(given):
+        if tensor.ndim == 0:
+            raise LiftError(where, f"example input {i} has no axes", "tensors with the batch on axis 0", "give the input a batch axis")
+        if tensor.is_floating_point() and tensor.dtype not in (torch.float32, torch.float64):
+            raise LiftError(where, f"example input {i} has dtype {tensor.dtype}", "float32 or float64", "lift module.float() with float32 inputs")
+    return tuple(t.detach().cpu() for t in given)
+
+
+def _batch_of_two(where: str, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """A batch of one is repeated: export would fix a size of 0 or 1."""
+    sizes = {t.shape[0] for t in inputs}
+    if len(sizes) != 1 or sizes == {0}:
+        raise LiftError(
+            where, f"the example inputs have batch sizes {sorted(sizes)}", "one batch size on axis 0, at least 1", "give every input the same number of samples"
+        )
+    return tuple(torch.cat([t, t]) for t in inputs) if sizes == {1} else inputs
+
+
+def _eval_copy(where: str, module: nn.Module) -> nn.Module:
+    """Tensors that hang on modules outside the state (a pruned `weight`) cannot be deep-copied while they carry a gradient; they are detached."""
+    memo: dict[int, Any] = {}
+    for part in module.modules():
+        for item in vars(part).values():
+            if isinstance(item, torch.Tensor) and not item.is_leaf:
+                memo[id(item)] = item.detach().clone()
+    try:
+        return copy.deepcopy(module, memo).cpu().eval()
+    except Exception as error:
+        raise LiftError(
+            where,
+            f"it cannot be copied ({type(error).__name__}: {_first_line(error)})",
+            "a module that copy.deepcopy accepts",
+            "remove what cannot be copied (hooks, locks, open files)",
+        ) from error
+
+
+def _signature(where: str, module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Names of the inputs and the matching `dynamic_shapes`."""
+    try:
+        bound = inspect.signature(module.forward).bind(*inputs).arguments
+    except TypeError as error:
+        raise LiftError(
+            where, f"forward does not accept {len(inputs)} tensors ({error})", "one tensor per argument of forward", "give every required argument an example"
+        ) from error
+    batch = {0: Dim("batch")}
+    spec = {name: tuple(batch for _ in given) if isinstance(given, tuple) else batch for name, given in bound.items()}
+    names: list[str] = []
+    for name, given in bound.items():
+        names += [f"{name}_{i}" for i in range(len(given))] if isinstance(given, tuple) else [name]
+    own = getattr(module, "input_names", None)
+    if isinstance(own, tuple) and len(own) == len(names):
+        return own, spec
+    return tuple(names), spec

@@ -1,0 +1,85 @@
+"""What an argument of an exported operator can stand for while a model is lifted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.fx import Node as FxNode
+
+from lumpnet.ir import Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Val:
+    """A value of the graph: an input (by name) or a drafted node (by position)."""
+
+    ref: str | int
+    shape: Shape
+    dtype: str
+
+
+@dataclass(frozen=True, eq=False)
+class Param:
+    """An expression of parameters alone, folded exactly; `text` says how, `sources` from which tensors.
+
+    `local` marks a constant written in the code (the 0.5 of `x * 0.5`): its
+    tensor belongs to the node that uses it.
+    """
+
+    tensor: torch.Tensor
+    text: str = ""
+    sources: tuple[str, ...] = ()
+    local: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Deferred:
+    """An operator call not (yet) a node of its own.
+
+    A value whose batch is not axis 0 has no place in a graph, so its call waits
+    and becomes a step of the opaque node that leads back to such a place.
+    `shape` is `None` exactly where the value has no place. `operands` are what
+    the call read, fixed when it was met; `order` is its position in the program.
+    """
+
+    order: int
+    node: FxNode
+    shape: Shape | None
+    dtype: str
+    operands: Mapping[FxNode, Operand]
+
+
+@dataclass(frozen=True, eq=False)
+class Size:
+    """A number that export kept symbolic, as its SymPy expression (or a plain number)."""
+
+    expr: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """The outputs of an operator with several: the first is a node of a kind, others come from the call itself."""
+
+    first: Val
+    rest: Deferred
+
+
+Operand = Val | Param | Deferred | Size | Items
+
+
+@dataclass(frozen=True)
+class Form:
+    """A converter's answer: the kind of node, its operands in order, its attributes and tensors by role."""
+
+    kind: str
+    inputs: tuple[Val | Deferred, ...]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Param] = field(default_factory=dict)
+
+
+def is_batched(operand: object) -> bool:
+    """Whether the operand has a place in a graph as a value with the batch on axis 0."""
+    return isinstance(operand, Val | Deferred) and bool(operand.shape) and operand.shape is not None and operand.shape[0] is None

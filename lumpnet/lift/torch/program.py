@@ -1,0 +1,112 @@
+"""What an exported program reads and returns: inputs, stored tensors, outputs, shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.export.graph_signature import InputKind, OutputKind
+from torch.fx import Node as FxNode
+
+from lumpnet.errors import LiftError
+from lumpnet.ir import Shape, Value
+from lumpnet.lift.torch.export import Exported
+from lumpnet.lift.torch.names import stack_of
+from lumpnet.lift.torch.opaque import batch_multiple
+from lumpnet.lift.torch.operands import Operand, Param, Val
+from lumpnet.lift.torch.state import State
+
+
+@dataclass
+class Program:
+    """An exported program with its signature read. `batch` is the symbol of the batch size."""
+
+    exported: Exported
+    batch: Any = None
+    inputs: list[Value] = field(default_factory=list)
+    env: dict[FxNode, Operand] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Raises `LiftError` where an input has lost its batch axis, or is neither tensor nor parameter."""
+        self.modules: dict[str, nn.Module] = dict(self.exported.module.named_modules(remove_duplicate=False))
+        parameters = dict(self.exported.module.named_parameters(remove_duplicate=False))
+        buffers = dict(self.exported.module.named_buffers(remove_duplicate=False))
+        constants = {k: v for k, v in self.exported.program.constants.items() if isinstance(v, torch.Tensor)}
+        others = {k: v for k, v in (constants | buffers).items() if k not in parameters}
+        self.state = State(parameters.items(), others.items())
+        self._read(parameters | others)
+
+    def _read(self, stored: dict[str, torch.Tensor]) -> None:
+        names = iter(self.exported.inputs)
+        placeholders = {n.name: n for n in self.exported.program.graph.nodes if n.op == "placeholder"}
+        for spec in self.exported.program.graph_signature.input_specs:
+            node = placeholders.get(getattr(spec.arg, "name", ""))
+            if node is not None and spec.kind == InputKind.USER_INPUT:
+                self._input(node, next(names))
+            elif node is not None and spec.target in stored:
+                self.env[node] = Param(stored[spec.target], spec.target, (spec.target,))
+            else:
+                raise LiftError(
+                    self.name, f"export added an input of kind {spec.kind.name}", "tensors and parameters", "remove what is neither from the network"
+                )
+
+    def _input(self, node: FxNode, name: str) -> None:
+        value = node.meta["val"]
+        if isinstance(value.shape[0], torch.SymInt):
+            self.batch = value.shape[0].node.expr
+        shape = self.shape(value, depends=True)
+        if shape is None:
+            expected = "the batch on axis 0 and fixed sizes elsewhere"
+            raise LiftError(f"input {name!r}", f"export gave it the shape {tuple(value.shape)}", expected, "remove what fixes the batch size")
+        self.inputs.append(Value(name, shape, dtype_name(value)))
+        self.env[node] = Val(name, shape, dtype_name(value))
+
+    def returned(self, output: FxNode) -> Iterator[object]:
+        """The results of `forward`, in order. Raises `LiftError` for an output structure or a side effect that a graph lacks."""
+        _check_structure(self.name, self.exported.program.call_spec.out_spec)
+        results: Any = output.args[0]
+        for spec, result in zip(self.exported.program.graph_signature.output_specs, results, strict=True):
+            if spec.kind == OutputKind.USER_INPUT_MUTATION:
+                self.notes.append(f"forward overwrites its input {spec.target!r}; the lifted network does not")
+            elif spec.kind == OutputKind.USER_OUTPUT:
+                yield result
+            else:
+                raise LiftError(self.name, f"forward changes {spec.target!r}", "a function of the inputs", "do not write to buffers in eval mode")
+
+    def shape(self, value: object, depends: bool) -> Shape | None:
+        """The shape with `None` for the batch on axis 0; `None` where the value has no place in a graph.
+
+        That is so where the batch is elsewhere, and where it is nowhere but the value `depends` on it.
+        """
+        if not isinstance(value, torch.Tensor):
+            return None
+        sizes = [batch_multiple(d if isinstance(d, int) else d.node.expr, self.batch) for d in value.shape]
+        fixed = [d for d in sizes if isinstance(d, int)]
+        if len(fixed) == len(sizes):
+            return None if depends else tuple(fixed)
+        return (None, *fixed) if sizes[0] == (1,) and len(fixed) == len(sizes) - 1 else None
+
+    @property
+    def name(self) -> str:
+        return f"network {type(self.exported.module).__name__}"
+
+    def layer(self, node: FxNode) -> str:
+        """The innermost module of a call, in words."""
+        path = stack_of(node).path
+        return f"layer {path!r} ({type(self.modules[path]).__name__})" if path and path in self.modules else self.name
+
+
+def dtype_name(value: object) -> str:
+    return str(value.dtype).removeprefix("torch.") if isinstance(value, torch.Tensor) else "none"
+
+
+def _check_structure(where: str, spec: Any) -> None:
+    """One tensor, or a tuple of two or more."""
+    flat = spec.type is tuple and spec.num_leaves == spec.num_children >= 2
+    if not (spec.type is None or flat):
+        found = f"forward returns {getattr(spec.type, '__name__', spec.type)} with {spec.num_leaves} tensors"
+        raise LiftError(where, found, "one tensor, or a tuple of two or more tensors", "wrap the module in one that returns the tensors you need")

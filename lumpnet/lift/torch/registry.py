@@ -1,0 +1,34 @@
+"""Which converter speaks for which exported operator; operators are named as torch prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lumpnet.lift.torch.call import Call
+from lumpnet.lift.torch.operands import Form, Operand, Param
+
+Converter = Callable[[Call], Form | Operand | None]
+Folder = Callable[[Call], Param | None]
+
+CONVERTERS: dict[str, Converter] = {}
+FOLDERS: dict[str, Folder] = {}
+
+
+def converts(*targets: str) -> Callable[[Converter], Converter]:
+    """Register a converter. It answers a `Form`, an operand to use instead, or `None`: no rule, so opaque."""
+
+    def register(converter: Converter) -> Converter:
+        CONVERTERS.update(dict.fromkeys(targets, converter))
+        return converter
+
+    return register
+
+
+def folds(*targets: str) -> Callable[[Folder], Folder]:
+    """Register an exact evaluation on parameters alone. It answers `None` where the result would be rounded."""
+
+    def register(folder: Folder) -> Folder:
+        FOLDERS.update(dict.fromkeys(targets, folder))
+        return folder
+
+    return register

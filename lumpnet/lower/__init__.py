@@ -1,0 +1,1 @@
+"""Floor 5: network graphs become models of other libraries."""

@@ -1,0 +1,81 @@
+"""max_pool, avg_pool, adaptive_avg_pool, adaptive_max_pool, mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lumpnet.ir import Node
+from lumpnet.lower.torch.registry import Attrs, Tensors, dimensions, rebuilds, runs
+
+
+@runs("max_pool")
+def max_pool(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
+    pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[len(attrs["kernel"]) - 1]
+    out: Tensor = pool(values[0], attrs["kernel"], attrs["stride"], attrs["padding"], attrs["dilation"], ceil_mode=attrs["ceil_mode"])
+    return out
+
+
+@runs("avg_pool")
+def avg_pool(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
+    pool: Any = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(attrs["kernel"]) - 1]
+    out: Tensor = pool(values[0], attrs["kernel"], attrs["stride"], attrs["padding"], attrs["ceil_mode"], attrs["count_include_pad"], *_divisor(attrs))
+    return out
+
+
+def _divisor(attrs: Attrs) -> tuple[int | None, ...]:
+    """In one dimension there is none."""
+    return () if len(attrs["kernel"]) == 1 else (attrs["divisor_override"],)
+
+
+@runs("adaptive_avg_pool")
+def adaptive_avg_pool(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
+    pool: Any = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)[len(attrs["output_size"]) - 1]
+    out: Tensor = pool(values[0], attrs["output_size"])
+    return out
+
+
+@runs("adaptive_max_pool")
+def adaptive_max_pool(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
+    pool: Any = (F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d)[len(attrs["output_size"]) - 1]
+    out: Tensor = pool(values[0], attrs["output_size"])
+    return out
+
+
+@runs("mean")
+def mean(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
+    return values[0].mean(attrs["axes"], attrs["keepdim"])
+
+
+@rebuilds("max_pool", "MaxPool1d", "MaxPool2d", "MaxPool3d")
+def max_pool_module(node: Node, tensors: Tensors) -> nn.Module | None:
+    return _window(node, dilation=tuple(node.attrs["dilation"]))
+
+
+@rebuilds("avg_pool", "AvgPool1d", "AvgPool2d", "AvgPool3d")
+def avg_pool_module(node: Node, tensors: Tensors) -> nn.Module | None:
+    divisor = {"divisor_override": node.attrs["divisor_override"]} if len(node.attrs["kernel"]) > 1 else {}
+    return _window(node, count_include_pad=node.attrs["count_include_pad"], **divisor)
+
+
+def _window(node: Node, **options: Any) -> nn.Module | None:
+    assert node.module is not None
+    if len(node.attrs["kernel"]) != dimensions(node.module.type):
+        return None
+    kernel, stride, padding = (tuple(node.attrs[name]) for name in ("kernel", "stride", "padding"))
+    module: nn.Module = getattr(nn, node.module.type)(kernel, stride, padding, ceil_mode=node.attrs["ceil_mode"], **options)
+    return module
+
+
+@rebuilds("adaptive_avg_pool", "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d")
+@rebuilds("adaptive_max_pool", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AdaptiveMaxPool3d")
+def adaptive_pool_module(node: Node, tensors: Tensors) -> nn.Module | None:
+    assert node.module is not None
+    size = tuple(node.attrs["output_size"])
+    if len(size) != dimensions(node.module.type):
+        return None
+    module: nn.Module = getattr(nn, node.module.type)(size)
+    return module

@@ -1,0 +1,48 @@
+"""The module that a graph becomes: it interprets the plan, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from lumpnet.errors import GraphError
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """Call the submodule `path` on the values `inputs`, with `tensors` (role to module path and attribute); then forget `frees`."""
+
+    name: str
+    path: str
+    inputs: tuple[str, ...]
+    tensors: Mapping[str, tuple[str, str]]
+    frees: tuple[str, ...]
+
+
+class LoweredNetwork(nn.Module):
+    """Takes the network's inputs in order; returns its output, or a tuple of them.
+
+    Submodules, parameters and buffers carry the names that the graph keeps.
+    """
+
+    def __init__(self, input_names: tuple[str, ...], output_names: tuple[str, ...]):
+        super().__init__()
+        self.input_names, self.output_names = input_names, output_names
+        self.plan: tuple[Instruction, ...] = ()
+
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Raises `GraphError` for the wrong number of inputs."""
+        if len(inputs) != len(self.input_names):
+            raise GraphError(
+                "lowered network", f"called with {len(inputs)} inputs", f"{len(self.input_names)}: {', '.join(self.input_names)}", "pass one tensor per input"
+            )
+        values = dict(zip(self.input_names, inputs, strict=True))
+        for step in self.plan:
+            tensors = {role: getattr(self.get_submodule(path), name) for role, (path, name) in step.tensors.items()}
+            values[step.name] = self.get_submodule(step.path)(*(values[v] for v in step.inputs), **tensors)
+            for name in step.frees:
+                del values[name]
+        results = tuple(values[name] for name in self.output_names)
+        return results[0] if len(results) == 1 else results
