@@ -119,7 +119,9 @@ def _well_formed(graph: Graph) -> None:
             raise GraphError("graph outputs", f"{name!r} is not a value of the graph", "the name of an input or node")
     for name, tensor in graph.tensors.items():
         if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
-            raise GraphError(f"tensor {name!r}", "it holds NaN or infinite entries", "finite parameters", "find the layer that diverged and retrain or repair it")
+            raise GraphError(
+                f"tensor {name!r}", "it holds NaN or infinite entries", "finite parameters", "find the layer that diverged and retrain or repair it"
+            )
 
 
 def _declare(value: Value, known: set[str]) -> None:

@@ -50,7 +50,7 @@ def _node_json(node: Node) -> dict[str, Any]:
 def network_bytes(graph: Graph) -> bytes:
     """The network file's bytes; the same graph always gives the same bytes."""
     text = json.dumps(graph_json(graph), sort_keys=True, separators=(",", ":"), allow_nan=False)
-    tensors = {name: np.ascontiguousarray(t) for name, t in graph.tensors.items()}
+    tensors = {name: np.asarray(t, order="C") for name, t in graph.tensors.items()}
     return bytes(save(tensors, metadata={KEY: text}))
 
 
@@ -93,9 +93,11 @@ def load_network(path: str | Path) -> Graph:
                     "a network file written by lumpnet",
                     "lift the model in Python: lumpnet.lift(module, example_inputs).save(path)",
                 )
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (safe_open is not a dict)
     except (SafetensorError, OSError, TypeError, ValueError) as error:
-        raise FileError(where, f"not a readable safetensors file ({error})", "a lumpnet network file (.safetensors)", "check the path, or write the file again") from error
+        raise FileError(
+            where, f"not a readable safetensors file ({error})", "a lumpnet network file (.safetensors)", "check the path, or write the file again"
+        ) from error
     try:
         return _graph_from_json(json.loads(text), tensors)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:

@@ -76,7 +76,7 @@ class BatchNorm(Unary):
         return scale * _split(site, unit)[0] / (_gamma(site, unit) or ONE)
 
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
-        params = {role: p if p.ndim == 0 else p[out.units] for role, p in site.params.items()}
+        params = {role: p if role == "num_batches_tracked" else p[out.units] for role, p in site.params.items()}
         return Piece(self.kind, (0,), dict(site.attrs), dict(params))
 
 

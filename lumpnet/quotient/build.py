@@ -96,7 +96,7 @@ def _params(site: Site, piece: Piece, tensors: _Tensors, marks: _Marks, dtype: s
             marks.note((site.node.name, role), inexact, overflow)
         else:
             tensor = exact.astype(target) if exact.dtype.kind == "f" else exact
-        params[role] = tensors.put(site.node.params.get(role) or _fresh(site.node, role), np.ascontiguousarray(tensor), site.node.name)
+        params[role] = tensors.put(site.node.params.get(role) or _fresh(site.node, role), np.asarray(tensor, order="C"), site.node.name)
     return params
 
 

@@ -40,7 +40,7 @@ def assemble(
     nodes = tuple(_node(d, name, names, modules if single else {}, state) for d, name, single in zip(drafts, names, alone, strict=True))
     _one_dtype([*inputs, *(n.value for n in nodes)])
     results = tuple(_resolve(v.ref, names) for v in outputs)
-    return Graph(tuple(inputs), nodes, results, state.tensors, frozenset(state.buffers), (*notes, *state.notes))
+    return Graph(tuple(inputs), nodes, results, state.tensors, frozenset(state.buffers), tuple(dict.fromkeys([*notes, *state.notes])))
 
 
 def _node(draft: Draft, name: str, names: Sequence[str], modules: Mapping[str, nn.Module], state: State) -> Node:

@@ -107,7 +107,5 @@ def _signature(where: str, module: nn.Module, inputs: tuple[torch.Tensor, ...]) 
     names: list[str] = []
     for name, given in bound.items():
         names += [f"{name}_{i}" for i in range(len(given))] if isinstance(given, tuple) else [name]
-    own = getattr(module, "input_names", None)
-    if isinstance(own, tuple) and len(own) == len(names):
-        return own, spec
-    return tuple(names), spec
+    own: Any = vars(module).get("lumpnet_inputs")  # a lowered network knows the names that its graph gave them
+    return own if own is not None and len(own) == len(names) else tuple(names), spec

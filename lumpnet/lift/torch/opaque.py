@@ -6,15 +6,17 @@ they hold the markers
     {"input": k}            the k-th input value of the node
     {"param": "0"}          the tensor with role "0"
     {"batch": m}            m times the batch size (axis 0 of the node's first input)
-    {"step": k}             the result of the k-th entry of `attrs["steps"]`; with "output": i, item i of a tuple result
+    {"step": k}             the result of the k-th call of a sequence; with "output": i, item i of a tuple result
     {"dtype": "input"}      the dtype of the node's first floating input, else of its first floating tensor
     {"dtype": "int64"}      any other dtype
     {"device": "input"}     the device on which the network runs
     {"memory_format": "contiguous_format"}
     {"float": "-inf"}       a number that JSON lacks
 
-`steps` (absent if empty) are calls {"target", "args", "kwargs"} made first, in
-order, whose values have no place in a graph because the batch is not axis 0.
+A node whose target is "sequence" makes several calls, because the values between
+them have no place in a graph (the batch is not axis 0): its `args` are the calls
+{"target", "args", "kwargs"} in order, and the last one's result is the node's.
+`output` is the item that is taken from a tuple result, else `None`.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from lumpnet.lift.torch.operands import Deferred, Param, Size, Val, is_batched
 from lumpnet.lift.torch.state import identity
 
 RESHAPES = ("aten.view.default", "aten._unsafe_view.default", "aten.reshape.default")
+SEQUENCE = "sequence"
 LAYOUT = ("layout", "pin_memory")
 
 
@@ -61,8 +64,9 @@ class Encoding:
         for step in _waiting(source):
             self.steps.append(self._call(step))
             self.done[step] = len(self.done)
-        attrs = self._call(source) | {"output": output}
-        return attrs | {"steps": self.steps} if self.steps else attrs
+        last = self._call(source)
+        whole = {"target": SEQUENCE, "args": [*self.steps, last], "kwargs": {}} if self.steps else last
+        return whole | {"output": output}
 
     def _call(self, call: Deferred) -> dict[str, Any]:
         target, node = str(call.node.target), call.node

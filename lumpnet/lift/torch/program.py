@@ -39,6 +39,7 @@ class Program:
         others = {k: v for k, v in (constants | buffers).items() if k not in parameters}
         self.state = State(parameters.items(), others.items())
         self._read(parameters | others)
+        self.notes += vars(self.exported.module).get("lumpnet_notes", ())  # what a lowered network was told when it was lifted
 
     def _read(self, stored: dict[str, torch.Tensor]) -> None:
         names = iter(self.exported.inputs)

@@ -26,7 +26,7 @@ def lower_graph(graph: Graph) -> LoweredNetwork:
     copied, tied ones share one parameter. Raises `GraphError` for a kind that
     nothing runs.
     """
-    network = LoweredNetwork(tuple(v.name for v in graph.inputs), graph.outputs)
+    network = LoweredNetwork(tuple(v.name for v in graph.inputs), graph.outputs, graph.notes)
     network.plan = _Lowering(graph, network).plan()
     return network.eval()
 

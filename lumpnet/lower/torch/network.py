@@ -25,24 +25,28 @@ class LoweredNetwork(nn.Module):
     """Takes the network's inputs in order; returns its output, or a tuple of them.
 
     Submodules, parameters and buffers carry the names that the graph keeps.
+    The `lumpnet_` attributes let a later lift give inputs and notes back.
     """
 
-    def __init__(self, input_names: tuple[str, ...], output_names: tuple[str, ...]):
+    def __init__(self, inputs: tuple[str, ...], outputs: tuple[str, ...], notes: tuple[str, ...]):
         super().__init__()
-        self.input_names, self.output_names = input_names, output_names
+        self.lumpnet_inputs, self.lumpnet_outputs, self.lumpnet_notes = inputs, outputs, notes
         self.plan: tuple[Instruction, ...] = ()
 
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Raises `GraphError` for the wrong number of inputs."""
-        if len(inputs) != len(self.input_names):
+        if len(inputs) != len(self.lumpnet_inputs):
             raise GraphError(
-                "lowered network", f"called with {len(inputs)} inputs", f"{len(self.input_names)}: {', '.join(self.input_names)}", "pass one tensor per input"
+                "lowered network",
+                f"called with {len(inputs)} inputs",
+                f"{len(self.lumpnet_inputs)}: {', '.join(self.lumpnet_inputs)}",
+                "pass one tensor per input",
             )
-        values = dict(zip(self.input_names, inputs, strict=True))
+        values = dict(zip(self.lumpnet_inputs, inputs, strict=True))
         for step in self.plan:
             tensors = {role: getattr(self.get_submodule(path), name) for role, (path, name) in step.tensors.items()}
             values[step.name] = self.get_submodule(step.path)(*(values[v] for v in step.inputs), **tensors)
             for name in step.frees:
                 del values[name]
-        results = tuple(values[name] for name in self.output_names)
+        results = tuple(values[name] for name in self.lumpnet_outputs)
         return results[0] if len(results) == 1 else results

@@ -26,7 +26,7 @@ class Step(nn.Module):
         return RUNNERS[self.kind](values, tensors, self.attrs)
 
     def extra_repr(self) -> str:
-        return ", ".join([self.kind, *(f"{k}={v}" for k, v in self.attrs.items() if k not in ("args", "kwargs", "steps"))])
+        return ", ".join([self.kind, *(f"{k}={v}" for k, v in self.attrs.items() if k not in ("args", "kwargs", "output"))])
 
 
 class Identity(nn.Identity):

@@ -17,9 +17,9 @@ from lumpnet.lower.torch.registry import Attrs, Tensors, runs
 def opaque(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
     """Raises `GraphError` for an operator that this torch lacks, or that is no function."""
     frame = _Frame(values, tensors)
-    for step in attrs.get("steps", ()):
-        frame.results.append(frame.call(step))
-    result = frame.call(attrs)
+    for call in attrs["args"] if attrs["target"] == "sequence" else [attrs]:
+        frame.results.append(frame.call(call))
+    result = frame.results[-1]
     chosen: Tensor = result if attrs["output"] is None else result[attrs["output"]]
     return chosen
 

@@ -1,0 +1,720 @@
+"""Correct triples, one or more per rule. Every entry is a function that builds a fresh triple.
+
+Most are sandwiches: a linear layer or 1x1 convolution makes eight hidden units
+
+    0: A    1: A + o    2: s*A    3: constant c    4: B    5: a ghost    6: P (ghost)    7: t*P (ghost)
+
+the operator under test carries them on, and a last layer reads the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from forge import F, N, Net, Triple, arr, lump
+
+from lumpnet.certificate import Lumping, Surd
+
+CASES: dict[str, Callable[[], Triple]] = {}
+A, B, U, P = np.array([1.0, 2.0]), np.array([3.0, -1.0]), np.array([5.0, 7.0]), np.array([1.0, 1.0])
+READ = arr([[1, 2, 3, 4, 5, 0, 0, 0], [0, 1, -1, 2, 1, 0, 0, 0]])
+CLASSES, REPS = [0, 0, 0, -1, 1, 2, 3, 3], [0, 4, 5, 6]
+
+
+def case(build: Callable[[], Triple]) -> Callable[[], Triple]:
+    CASES[build.__name__] = build
+    return build
+
+
+def hidden(s: Any = 2, t: Any = 3, c: Any = 7, o: Any = 0, axis: int = 1) -> Lumping:
+    return lump(CLASSES, 2, REPS, {u: v for u, v in ((2, s), (7, t)) if v != 1}, {u: v for u, v in ((1, o), (3, c)) if v != 0}, axis)
+
+
+def layers(s: float = 2, t: float = 3, c: float = 7, o: float = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Weight (8, 2) and bias (8,) of the hidden layer."""
+    weight = np.stack([A, A, s * A, 0 * A, B, U, P, t * P])
+    bias = np.array([1, 1 + o, s, c, -2, 1, 1, t])
+    return weight, bias
+
+
+def collapse(weight: np.ndarray, bias: np.ndarray, lumping: Lumping) -> tuple[np.ndarray, np.ndarray]:
+    """`W E`, kept columns, and `W c + b`."""
+    n = len(lumping.classes)
+    e, c = np.zeros((n, lumping.columns)), np.zeros(n)
+    for unit, k in enumerate(lumping.classes):
+        if 0 <= k < lumping.columns:
+            e[unit, k] = float(lumping.scale.get(unit, 1))
+        offset = lumping.offset.get(unit, 0)
+        c[unit] = 0 if isinstance(offset, Surd) else float(offset)
+    return weight @ e, weight @ c + bias
+
+
+def sandwich(
+    kind: str,
+    out: Lumping,
+    attrs: dict[str, Any] | None = None,
+    params: dict[str, Any] | None = None,
+    hparams: dict[str, Any] | None = None,
+    hattrs: dict[str, Any] | None = None,
+    spatial: tuple[int, ...] = (),
+    after: tuple[int, ...] | None = None,
+    read: np.ndarray = READ,
+    dtype: str = "float32",
+    **units: float,
+) -> Triple:
+    """x -> h (8 units) -> v by the operator -> y (2 units)."""
+    weight, bias = layers(**units)
+    ones = (1,) * len(spatial)
+    after = spatial if after is None else after
+    tail = (1,) * len(after)
+    read_bias = np.array([1.0, -1.0])
+    reduced_read, reduced_bias = collapse(read, read_bias, out)
+
+    def net(w: np.ndarray, b: np.ndarray, attributes: Any, parameters: Any, r: np.ndarray, rb: np.ndarray) -> Net:
+        def layer(name: str, sizes: tuple[int, ...], inputs: list[str], k: tuple[int, ...], m: np.ndarray, v: np.ndarray) -> N:
+            if not k:
+                return N("linear", (None, len(m)), inputs, {}, {"weight": arr(m, dtype), "bias": arr(v, dtype)})
+            conv = {"stride": [1] * len(k), "padding": [0] * len(k), "dilation": [1] * len(k), "groups": 1}
+            return N("conv", (None, len(m), *sizes), inputs, conv, {"weight": arr(m, dtype).reshape(*m.shape, *k), "bias": arr(v, dtype)})
+
+        return Net(
+            {"x": (None, 2, *spatial)},
+            {
+                "h": layer("h", spatial, ["x"], ones, w, b),
+                "v": N(kind, (None, r.shape[1], *after), ["h"], dict(attributes), {k: arr(v, dtype) for k, v in parameters.items()}),
+                "y": layer("y", after, ["v"], tail, r, rb),
+            },
+            ["y"],
+            dtype,
+        )
+
+    g = net(weight, bias, attrs or {}, params or {}, read, read_bias)
+    h = net(weight[[0, 4]], bias[[0, 4]], hattrs or attrs or {}, hparams or {}, reduced_read, reduced_bias)
+    return Triple(g, h, {"h": hidden(**units), "v": out})
+
+
+@case
+def linear_offsets() -> Triple:
+    return sandwich("identity", hidden(o=3), o=3)
+
+
+@case
+def linear_ghost_cancels() -> Triple:
+    """The last layer reads the ghosts 6 and 7 with weights that cancel: -3 * P + 3P."""
+    read = READ.copy()
+    read[0, 6:] = -3, 1
+    return sandwich("identity", hidden(), read=read)
+
+
+@case
+def linear_nearest() -> Triple:
+    """0.1 + 0.2 + ... has no exact float32; the correctly rounded sum stands in the reduced layer."""
+    read = arr(np.array([[0.1, 0.7, 1e-3, 4, 5, 0, 0, 0], [1e-9, 1, -1, 2, 1, 0, 0, 0]], "float32"))
+    triple = sandwich("relu", hidden(), read=read.astype("float64"))
+    triple.rounding = "nearest"
+    return triple
+
+
+@case
+def linear_positions() -> Triple:
+    """A linear layer acts on the last axis; the other axes are positions."""
+    triple = sandwich("relu", hidden(axis=2))
+    for net in (triple.g, triple.h):
+        net.inputs["x"] = (None, 3, 2)
+        for node in net.nodes.values():
+            node.shape = (None, 3, *node.shape[1:])
+    triple.lumpings["h"] = hidden(axis=2)
+    return triple
+
+
+@case
+def linear_chain_of_ghosts() -> Triple:
+    """A ghost class of two units follows from a ghost class of two units, and feeds nothing."""
+    g = Net(
+        {"x": (None, 2)},
+        {
+            "h": N("linear", (None, 3), ["x"], {}, {"weight": [[1, 2], [3, 4], [6, 8]], "bias": [0, 1, 2]}),
+            "k": N("linear", (None, 3), ["h"], {}, {"weight": [[1, 0, 0], [0, 3, 1], [1, 2, 4]], "bias": [1, 2, 4]}),
+            "y": N("linear", (None, 1), ["k"], {}, {"weight": [[2, 0, 0]]}),
+        },
+        ["y"],
+    )
+    h = Net(
+        {"x": (None, 2)},
+        {
+            "h": N("linear", (None, 1), ["x"], {}, {"weight": [[1, 2]], "bias": [0]}),
+            "k": N("linear", (None, 1), ["h"], {}, {"weight": [[1]], "bias": [1]}),
+            "y": N("linear", (None, 1), ["k"], {}, {"weight": [[2]]}),
+        },
+        ["y"],
+    )
+    triple = Triple(g, h, {"h": lump([0, 1, 1], 1, [0, 1], {2: 2}), "k": lump([0, 1, 1], 1, [0, 1], {2: 2}, {})})
+    triple.g.nodes["k"].params["weight"] = arr([[1, 0, 0], [0, 3, 1], [0, 2, 4]])
+    return triple
+
+
+@case
+def dead_branch() -> Triple:
+    """A dropped value, and a value whose units are all constant."""
+    g = Net(
+        {"x": (None, 2)},
+        {
+            "d": N("linear", (None, 2), ["x"], {}, {"weight": [[1, 2], [3, 4]]}),
+            "e": N("linear", (None, 2), ["d"], {}, {"weight": [[0, 0], [0, 0]], "bias": [5, -6]}),
+            "f": N("relu", (None, 2), ["e"]),
+            "k": N("linear", (None, 2), ["x"], {}, {"weight": [[1, 1], [2, 1]]}),
+            "y": N("add", (None, 2), ["k", "f"]),
+        },
+        ["y"],
+    )
+    h = Net({"x": (None, 2)}, {"k": copy_node(g, "k"), "y": N("add_constant", (None, 2), ["k"], {"axis": 1}, {"term": [5, 0]})}, ["y"])
+    return Triple(g, h, {"d": "dropped", "e": lump([-1, -1], 0, [], {}, {0: 5, 1: -6}), "f": lump([-1, -1], 0, [], {}, {0: 5})})
+
+
+@case
+def add_of_zeros() -> Triple:
+    triple = dead_branch()
+    triple.g.nodes["e"].params["bias"] = [-5, -6]
+    triple.lumpings |= {"e": lump([-1, -1], 0, [], {}, {0: -5, 1: -6}), "f": lump([-1, -1], 0, [])}
+    triple.h.nodes["y"] = N("identity", (None, 2), ["k"])
+    return triple
+
+
+def copy_node(net: Net, name: str) -> N:
+    node = net.nodes[name]
+    return N(node.kind, node.shape, list(node.inputs), dict(node.attrs), dict(node.params))
+
+
+# --- elementwise ---------------------------------------------------------------------------------
+
+
+@case
+def relu() -> Triple:
+    return sandwich("relu", hidden())
+
+
+@case
+def relu_of_negative_constant() -> Triple:
+    return sandwich("relu", hidden(c=0), c=-7)
+
+
+@case
+def dropout() -> Triple:
+    return sandwich("dropout", hidden(s=-2, o=3), {"p": 0.5}, s=-2, o=3)
+
+
+@case
+def leaky_relu() -> Triple:
+    return sandwich("leaky_relu", hidden(c=-3.5), {"slope": 0.5}, c=-7)
+
+
+@case
+def tanh() -> Triple:
+    return sandwich("tanh", hidden(s=-1, t=-1, c=0), s=-1, t=-1, c=0)
+
+
+@case
+def sigmoid() -> Triple:
+    return sandwich("sigmoid", lump(CLASSES, 2, REPS, {2: -1, 7: -1}, {2: 1, 3: F(1, 2), 7: 1}), s=-1, t=-1, c=0)
+
+
+@case
+def silu() -> Triple:
+    return sandwich("silu", hidden(s=1, t=1, c=0), s=1, t=1, c=0)
+
+
+@case
+def gelu() -> Triple:
+    return sandwich("gelu", hidden(s=1, t=1, c=0), {"approximate": "none"}, s=1, t=1, c=0)
+
+
+@case
+def hardtanh_symmetric() -> Triple:
+    return sandwich("hardtanh", hidden(s=-1, t=-1, c=2), {"min": -2.0, "max": 2.0}, s=-1, t=-1)
+
+
+@case
+def hardtanh_six() -> Triple:
+    return sandwich("hardtanh", hidden(s=1, t=1, c=6), {"min": 0.0, "max": 6.0}, s=1, t=1)
+
+
+# --- batch norm ----------------------------------------------------------------------------------
+
+BN = {
+    "weight": [2, 2, 4, 0, 3, 1, 1, 2],
+    "bias": [1, 5, 1, 9, 1, 1, 1, 3],
+    "mean": [3, 6, 12, 1, 2, 2, 0, 0],
+    "var": [4, 4, 64, 1, 2, 2, 2, 2],
+}
+
+
+def bn_reduced() -> dict[str, Any]:
+    return {role: [values[0], values[4]] for role, values in BN.items()}
+
+
+@case
+def batch_norm() -> Triple:
+    """eps 0 keeps v = var. Unit 1 is A + 3 around mean 6; unit 2 is 2A around 12, slope 1 per A, with a rational offset; unit 7 has an irrational slope."""
+    # a_0 = 1, a_1 = 1, a_2 = 1/2 (so 2A has slope 1): x_1 = (A + 3 - 6) + 5, x_0 = (A - 3) + 1: offset 4; x_2 = (2A - 12)/2 + 1 = A - 5: offset -3
+    # a_6 = 1/sqrt(2), a_7 = 2/sqrt(2) of 3P: scale 6, x_7 = 6 (x_6 - 1) + 3: offset -3
+    out = lump(CLASSES, 2, REPS, {7: 6}, {1: 4, 2: -3, 3: 9, 7: -3})
+    return sandwich("batch_norm", out, {"eps": 0.0}, BN, bn_reduced(), spatial=(2, 2), o=3)
+
+
+@case
+def batch_norm_constant_surd() -> Triple:
+    """Constant 7 with weight 1, mean 6, v = 2 becomes 9 + 1/sqrt(2) = 9 + sqrt(2)/2; nothing reads it."""
+    params = {role: list(values) for role, values in BN.items()}
+    params["weight"][3], params["mean"][3], params["var"][3] = 1, 6, 2
+    read = READ.copy()
+    read[:, 3] = 0
+    out = lump(CLASSES, 2, REPS, {7: 6}, {1: 4, 2: -3, 3: Surd(F(9), F(1, 2), F(2)), 7: -3})
+    return sandwich("batch_norm", out, {"eps": 0.0}, params, bn_reduced(), spatial=(2, 2), read=read, o=3)
+
+
+@case
+def batch_norm_rational_constant() -> Triple:
+    """Constant 7, weight 1, mean 1, v = 9: 9 + 6/3 = 11, although written as a surd of a square it would be equal too."""
+    params = {role: list(values) for role, values in BN.items()}
+    params["weight"][3], params["mean"][3], params["var"][3] = 1, 1, 9
+    out = lump(CLASSES, 2, REPS, {7: 6}, {1: 4, 2: -3, 3: 11, 7: -3})
+    return sandwich("batch_norm", out, {"eps": 0.0}, params, bn_reduced(), spatial=(2, 2), o=3)
+
+
+@case
+def batch_norm_surd_relu() -> Triple:
+    """-9 + sqrt(2)/2 is negative, so ReLU makes it zero exactly."""
+    triple = batch_norm_constant_surd()
+    classes, reps = CLASSES, REPS
+    g, h = triple.g, triple.h
+    g.nodes["v"].params = {role: arr(v) for role, v in BN.items()}
+    for role, values in {"weight": (2, 2, 8, 1), "mean": (3, 6, 12, 6), "var": (4, 4, 64, 2), "bias": (1, 1, 2, -9)}.items():
+        g.nodes["v"].params[role][:4] = values
+    # unit 0: A - 3 + 1; unit 1 the same; unit 2: 2A - 12 + 2 ... = (2A-12) + 2; twice (A - 3 + 1) is 2A - 4, so shift by the bias
+    g.nodes["v"].params["bias"][2] = 8
+    g.nodes["v"].params["weight"][6:], g.nodes["v"].params["bias"][6:] = (1, 1), (1, 3)
+    between = lump(classes, 2, reps, {2: 2, 7: 3}, {3: Surd(F(-9), F(1, 2), F(2))})
+    triple.lumpings["v"] = between
+    triple.lumpings["r"] = lump(classes, 2, reps, {2: 2, 7: 3})
+    for net, n in ((g, 8), (h, 2)):
+        last = net.nodes.pop("y")
+        net.nodes["r"] = N("relu", (None, n, 2, 2), ["v"])
+        net.nodes["y"] = N(last.kind, last.shape, ["r"], last.attrs, last.params)
+    read = READ.astype("float32")
+    reduced, bias = collapse(read, np.array([1.0, -1.0]), triple.lumpings["r"])
+    g.nodes["y"].params["weight"] = read.reshape(2, 8, 1, 1)
+    h.nodes["y"].params = {"weight": arr(reduced).reshape(2, 2, 1, 1), "bias": arr(bias)}
+    return triple
+
+
+# --- constants, sums, products -------------------------------------------------------------------
+
+
+@case
+def mul_constant() -> Triple:
+    factor = [2, 2, 3, 5, 0, 7, 4, -4]
+    out = lump(CLASSES, 2, REPS, {2: 3, 7: -3}, {3: 35})
+    return sandwich("mul_constant", out, {"axis": 1}, {"factor": factor}, {"factor": [2, 0]})
+
+
+@case
+def mul_constant_scalar() -> Triple:
+    return sandwich("mul_constant", hidden(c=F(7, 2), o=F(3, 2)), {"axis": 1}, {"factor": 0.5}, {"factor": 0.5}, o=3)
+
+
+@case
+def add_constant() -> Triple:
+    term = [1, 2, 2, -7, 3, 1, 1, 4]
+    return sandwich("add_constant", lump(CLASSES, 2, REPS, {2: 2, 7: 3}, {1: 1, 7: 1}), {"axis": 1}, {"term": term}, {"term": [1, 3]})
+
+
+def two_operands(kind: str, one: Lumping, two: Lumping, out: Lumping, first: dict[str, float], second: dict[str, float], spatial: bool = False) -> Triple:
+    """x -> h and k (8 units each) -> v = kind(h, k) -> y."""
+    triple = sandwich(kind, out, **first)
+    other = sandwich(kind, out, **second)
+    for net, source in ((triple.g, other.g), (triple.h, other.h)):
+        nodes = {"h": net.nodes["h"], "k": source.nodes["h"], "v": net.nodes["v"], "y": net.nodes["y"]}
+        nodes["v"].inputs = ["h", "k"]
+        net.nodes = nodes
+    triple.lumpings |= {"h": one, "k": two}
+    return triple
+
+
+@case
+def add() -> Triple:
+    return two_operands("add", hidden(o=3), hidden(o=4, c=-1), hidden(o=7, c=6), {"o": 3}, {"o": 4, "c": -1})
+
+
+@case
+def add_opposite_scales_of_constants() -> Triple:
+    """Broadcasting a size-1 position axis: (N, 3, 8) + (N, 1, 8)."""
+    triple = two_operands("add", hidden(axis=2), hidden(axis=2), hidden(c=14, axis=2), {}, {})
+    for net in (triple.g, triple.h):
+        net.inputs = {"x": (None, 3, 2), "z": (None, 1, 2)}
+        for name, node in net.nodes.items():
+            node.shape = (None, 1 if name == "k" else 3, *node.shape[1:])
+        net.nodes["k"].inputs = ["z"]
+    return triple
+
+
+@case
+def add_with_constant_operand_kept_alive() -> Triple:
+    """Unit 3 is constant in one operand only: h_3 + 5 keeps the column of h_3; here h_4 + c is kept with offsets that cancel."""
+    g = Net(
+        {"x": (None, 2)},
+        {
+            "h": N("linear", (None, 3), ["x"], {}, {"weight": [[1, 2], [1, 2], [3, 4]], "bias": [0, 3, 1]}),
+            "k": N("linear", (None, 3), ["x"], {}, {"weight": [[2, 2], [2, 2], [1, 4]], "bias": [0, -3, 1]}),
+            "v": N("add", (None, 3), ["h", "k"]),
+            "y": N("linear", (None, 1), ["v"], {}, {"weight": [[1, 2, 3]]}),
+        },
+        ["y"],
+    )
+    h = Net(
+        {"x": (None, 2)},
+        {
+            "h": N("linear", (None, 2), ["x"], {}, {"weight": [[1, 2], [3, 4]], "bias": [0, 1]}),
+            "k": N("linear", (None, 2), ["x"], {}, {"weight": [[2, 2], [1, 4]], "bias": [0, 1]}),
+            "v": N("add", (None, 2), ["h", "k"]),
+            "y": N("linear", (None, 1), ["v"], {}, {"weight": [[3, 3]]}),
+        },
+        ["y"],
+    )
+    return Triple(
+        g, h, {"h": lump([0, 0, 1], 2, [0, 2], {}, {1: 3}), "k": lump([0, 0, 1], 2, [0, 2], {}, {1: -3}), "v": lump([0, 0, 1], 2, [1, 2])}
+    )
+
+
+@case
+def mul() -> Triple:
+    return two_operands("mul", hidden(), hidden(s=-1, t=1, c=-1), hidden(s=-2, t=3, c=-7), {}, {"s": -1, "t": 1, "c": -1})
+
+
+@case
+def mul_by_zero() -> Triple:
+    """Unit 3 is constantly zero in one operand and alive in the other."""
+    triple = two_operands("mul", hidden(c=0), hidden(c=-1), hidden(s=4, t=9, c=0), {"c": 0}, {"c": -1})
+    triple.g.nodes["k"].params["weight"][3] = 9, 9
+    triple.lumpings["k"] = lump([0, 0, 0, 2, 1, 3, 4, 4], 2, [0, 4, 3, 5, 6], {2: 2, 7: 3})
+    return triple
+
+
+# --- convolution ---------------------------------------------------------------------------------
+
+
+def conv_attrs(padding: int = 1, stride: int = 1, dilation: int = 1, groups: int = 1) -> dict[str, Any]:
+    return {"stride": [stride] * 2, "padding": [padding] * 2, "dilation": [dilation] * 2, "groups": groups}
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(5)
+
+
+@case
+def conv_padded() -> Triple:
+    """A constant channel is read through the centre tap only; the border taps of the others are free."""
+    g_first = rng().integers(-3, 4, (3, 2, 3, 3)).astype("float32")
+    g_first[1], g_first[2] = 2 * g_first[0], 0
+    last = rng().integers(-3, 4, (2, 3, 3, 3)).astype("float32")
+    last[:, 2] = 0
+    last[0, 2, 1, 1] = 4
+    g = Net(
+        {"x": (None, 2, 4, 4)},
+        {
+            "h": N("conv", (None, 3, 4, 4), ["x"], conv_attrs(), {"weight": g_first, "bias": [1, 2, 5]}),
+            "r": N("relu", (None, 3, 4, 4), ["h"]),
+            "y": N("conv", (None, 2, 4, 4), ["r"], conv_attrs(), {"weight": last}),
+        },
+        ["y"],
+    )
+    h = Net(
+        {"x": (None, 2, 4, 4)},
+        {
+            "h": N("conv", (None, 1, 4, 4), ["x"], conv_attrs(), {"weight": g_first[:1], "bias": [1]}),
+            "r": N("relu", (None, 1, 4, 4), ["h"]),
+            "y": N("conv", (None, 2, 4, 4), ["r"], conv_attrs(), {"weight": last[:, :1] + 2 * last[:, 1:2], "bias": [20, 0]}),
+        },
+        ["y"],
+    )
+    lumping = lump([0, 0, -1], 1, [0], {1: 2}, {2: 5})
+    return Triple(g, h, {"h": lumping, "r": lumping})
+
+
+@case
+def conv_unpadded_tap() -> Triple:
+    """Stride 2 with padding 1 on an even size: the last row of taps never leaves the input on the far side, so it may read a constant."""
+    triple = conv_padded()
+    for net in (triple.g, triple.h):
+        net.nodes["y"].attrs = conv_attrs(stride=2)
+        net.nodes["y"].shape = (None, 2, 2, 2)
+    triple.g.nodes["y"].params["weight"][0, 2] = [[0, 0, 0], [0, 4, 1], [0, 2, 1]]
+    triple.h.nodes["y"].params["bias"] = [40, 0]
+    return triple
+
+
+@case
+def conv_grouped() -> Triple:
+    """Four groups of one channel in, two out: channels 0 and 2 are equal, 1 and 3 are equal; classes span groups and two groups stay."""
+    first = arr([[1, 2], [3, 4], [1, 2], [6, 8]]).reshape(4, 2, 1, 1)
+    taps = rng().integers(-3, 4, (4, 2, 3, 3)).astype("float32")
+    taps[2], taps[3] = taps[0], taps[1] / 2
+    grouped = taps.reshape(8, 1, 3, 3)
+    grouped[7] = 0
+    read = arr([[1, 2, 3, 4, 5, 6, 7, 8]]).reshape(1, 8, 1, 1)
+    # rows of the grouped layer: 0,1 on channel 0; 2,3 on 1; 4,5 on 2 (equal to 0,1); 6,7 on 3: 6 equals 2, 7 is constant 3
+    triple = Triple(
+        Net(
+            {"x": (None, 2, 4, 4)},
+            {
+                "h": N("conv", (None, 4, 4, 4), ["x"], conv_attrs(0), {"weight": first}),
+                "d": N("conv", (None, 8, 4, 4), ["h"], conv_attrs(groups=4), {"weight": grouped, "bias": [1, 2, 3, 4, 1, 2, 3, 3]}),
+                "y": N("conv", (None, 1, 4, 4), ["d"], conv_attrs(0), {"weight": read}),
+            },
+            ["y"],
+        ),
+        Net(
+            {"x": (None, 2, 4, 4)},
+            {
+                "h": N("conv", (None, 2, 4, 4), ["x"], conv_attrs(0), {"weight": first[:2]}),
+                "d": N("conv", (None, 4, 4, 4), ["h"], conv_attrs(groups=2), {"weight": grouped[:4], "bias": [1, 2, 3, 4]}),
+                "y": N("conv", (None, 1, 4, 4), ["d"], conv_attrs(0), {"weight": arr([[6, 8, 10, 4]]).reshape(1, 4, 1, 1), "bias": [24]}),
+            },
+            ["y"],
+        ),
+        {"h": lump([0, 1, 0, 1], 2, [0, 1], {3: 2}), "d": lump([0, 1, 2, 3, 0, 1, 2, -1], 4, [0, 1, 2, 3], {}, {7: 3})},
+    )
+    return triple
+
+
+# --- layout --------------------------------------------------------------------------------------
+
+
+@case
+def flatten() -> Triple:
+    """(N, 3, 2, 2) to (N, 12): channels 0 and 1 agree up to scale 2, channel 2 is constant."""
+    first = arr([[1, 2], [2, 4], [0, 0]]).reshape(3, 2, 1, 1)
+    read = rng().integers(-3, 4, (2, 12)).astype("float32")
+    flat = lump([0, 1, 2, 3, 0, 1, 2, 3, -1, -1, -1, -1], 4, [0, 1, 2, 3], {4: 2, 5: 2, 6: 2, 7: 2}, {8: 5, 9: 5, 10: 5, 11: 5})
+    reduced, bias = collapse(read, np.zeros(2), flat)
+    return Triple(
+        Net(
+            {"x": (None, 2, 2, 2)},
+            {
+                "h": N("conv", (None, 3, 2, 2), ["x"], conv_attrs(0), {"weight": first, "bias": [1, 2, 5]}),
+                "f": N("reshape", (None, 12), ["h"], {"shape": [12]}),
+                "y": N("linear", (None, 2), ["f"], {}, {"weight": read}),
+            },
+            ["y"],
+        ),
+        Net(
+            {"x": (None, 2, 2, 2)},
+            {
+                "h": N("conv", (None, 1, 2, 2), ["x"], conv_attrs(0), {"weight": first[:1], "bias": [1]}),
+                "f": N("reshape", (None, 4), ["h"], {"shape": [4]}),
+                "y": N("linear", (None, 2), ["f"], {}, {"weight": arr(reduced), "bias": arr(bias)}),
+            },
+            ["y"],
+        ),
+        {"h": lump([0, 0, -1], 1, [0], {1: 2}, {2: 5}), "f": flat},
+    )
+
+
+@case
+def permute_and_unflatten() -> Triple:
+    """(N, 6) to (N, 3, 2) to (N, 2, 3) and a linear layer on the last axis: units become an axis, then the axis moves."""
+    first = arr([[1, 2], [3, 4], [1, 2], [3, 4], [5, 6], [7, 8]])
+    read = arr([[1, 2, 3]])
+    split, moved = lump([0, 0, 1], 2, [0, 2]), lump([0, 0, 1], 2, [0, 2], axis=2)
+    flat = lump([0, 1, 0, 1, 2, 3], 4, [0, 1, 4, 5])
+
+    def net(weight: np.ndarray, n: int, last: np.ndarray) -> Net:
+        return Net(
+            {"x": (None, 2)},
+            {
+                "h": N("linear", (None, 2 * n), ["x"], {}, {"weight": weight}),
+                "u": N("reshape", (None, n, 2), ["h"], {"shape": [n, 2]}),
+                "p": N("permute", (None, 2, n), ["u"], {"dims": [0, 2, 1]}),
+                "y": N("linear", (None, 2, 1), ["p"], {}, {"weight": last}),
+            },
+            ["y"],
+        )
+
+    return Triple(net(first, 3, read), net(first[[0, 1, 4, 5]], 2, arr([[3, 3]])), {"h": flat, "u": split, "p": moved})
+
+
+@case
+def concat_units() -> Triple:
+    """A unit of one operand; the operand of constants vanishes from the reduced concat; one value stands twice."""
+    g = Net(
+        {"x": (None, 2)},
+        {
+            "h": N("linear", (None, 2), ["x"], {}, {"weight": [[1, 2], [3, 6]]}),
+            "c": N("linear", (None, 1), ["x"], {}, {"weight": [[0, 0]], "bias": [4]}),
+            "k": N("linear", (None, 2), ["x"], {}, {"weight": [[5, 1], [1, 1]]}),
+            "v": N("concat", (None, 5), ["h", "c", "k"], {"axis": 1}),
+            "y": N("linear", (None, 1), ["v"], {}, {"weight": [[1, 2, 3, 4, 5]]}),
+        },
+        ["y"],
+    )
+    h = Net(
+        {"x": (None, 2)},
+        {
+            "h": N("linear", (None, 1), ["x"], {}, {"weight": [[1, 2]]}),
+            "k": N("linear", (None, 2), ["x"], {}, {"weight": [[5, 1], [1, 1]]}),
+            "v": N("concat", (None, 3), ["h", "k"], {"axis": 1}),
+            "y": N("linear", (None, 1), ["v"], {}, {"weight": [[7, 4, 5]], "bias": [12]}),
+        },
+        ["y"],
+    )
+    return Triple(g, h, {"h": lump([0, 0], 1, [0], {1: 3}), "c": lump([-1], 0, [], {}, {0: 4}), "v": lump([0, 0, -1, 1, 2], 3, [0, 3, 4], {1: 3}, {2: 4})})
+
+
+@case
+def concat_positions() -> Triple:
+    """Two sequences of units under one lumping, joined on the position axis."""
+    lumping = lump([0, 0], 1, [0], {1: 2}, axis=2)
+
+    def net(weight: Any, n: int, last: Any) -> Net:
+        return Net(
+            {"x": (None, 3, 2), "z": (None, 1, 2)},
+            {
+                "h": N("linear", (None, 3, n), ["x"], {}, {"weight": weight}),
+                "k": N("linear", (None, 1, n), ["z"], {}, {"weight": weight}),
+                "v": N("concat", (None, 4, n), ["h", "k"], {"axis": 1}),
+                "y": N("linear", (None, 4, 1), ["v"], {}, {"weight": last}),
+            },
+            ["y"],
+        )
+
+    return Triple(net([[1, 2], [2, 4]], 2, [[1, 1]]), net([[1, 2]], 1, [[3]]), {"h": lumping, "k": lumping, "v": lumping})
+
+
+# --- pooling -------------------------------------------------------------------------------------
+
+
+def pool(**changes: Any) -> dict[str, Any]:
+    return {"kernel": [2, 2], "stride": [2, 2], "padding": [0, 0], "ceil_mode": False} | changes
+
+
+def average(**changes: Any) -> dict[str, Any]:
+    return pool(count_include_pad=True, divisor_override=None) | changes
+
+
+@case
+def max_pool() -> Triple:
+    attrs = pool(dilation=[1, 1], padding=[1, 1])
+    return sandwich("max_pool", hidden(o=3), attrs, spatial=(4, 4), after=(3, 3), o=3)
+
+
+@case
+def avg_pool() -> Triple:
+    return sandwich("avg_pool", hidden(s=-2, o=3), average(), spatial=(4, 4), after=(2, 2), s=-2, o=3)
+
+
+@case
+def avg_pool_uncounted_padding() -> Triple:
+    attrs = average(padding=[1, 1], count_include_pad=False)
+    return sandwich("avg_pool", hidden(o=3), attrs, spatial=(4, 4), after=(3, 3), o=3)
+
+
+@case
+def avg_pool_counted_padding() -> Triple:
+    attrs = average(padding=[1, 1])
+    return sandwich("avg_pool", hidden(s=-2, c=0), attrs, spatial=(4, 4), after=(3, 3), s=-2, c=0)
+
+
+@case
+def avg_pool_ceil() -> Triple:
+    """Size 5, windows of 2: the last window holds one element, and the overhang beyond the padding is not counted."""
+    return sandwich("avg_pool", hidden(o=3), average(ceil_mode=True), spatial=(5, 5), after=(3, 3), o=3)
+
+
+@case
+def avg_pool_divisor() -> Triple:
+    return sandwich("avg_pool", hidden(o=3), average(divisor_override=4), spatial=(4, 4), after=(2, 2), o=3)
+
+
+@case
+def adaptive_avg_pool() -> Triple:
+    return sandwich("adaptive_avg_pool", hidden(s=-2, o=3), {"output_size": [3, 2]}, spatial=(4, 4), after=(3, 2), s=-2, o=3)
+
+
+@case
+def adaptive_max_pool() -> Triple:
+    return sandwich("adaptive_max_pool", hidden(o=3), {"output_size": [3, 2]}, spatial=(4, 4), after=(3, 2), o=3)
+
+
+@case
+def mean() -> Triple:
+    return sandwich("mean", hidden(s=-2, o=3), {"axes": [2, 3], "keepdim": False}, spatial=(4, 4), after=(), s=-2, o=3)
+
+
+@case
+def mean_keepdim() -> Triple:
+    return sandwich("mean", hidden(s=-2, o=3), {"axes": [3], "keepdim": True}, spatial=(4, 4), after=(4, 1), s=-2, o=3)
+
+
+@case
+def mean_moves_the_unit_axis() -> Triple:
+    """(N, 3, 8) averaged over axis 1: units on axis 2 arrive on axis 1."""
+    triple = sandwich("mean", hidden(), {"axes": [1], "keepdim": False})
+    for net in (triple.g, triple.h):
+        net.inputs["x"] = (None, 3, 2)
+        net.nodes["h"].shape = (None, 3, *net.nodes["h"].shape[1:])
+    triple.lumpings["h"] = hidden(axis=2)
+    return triple
+
+
+# --- pinned --------------------------------------------------------------------------------------
+
+
+@case
+def pinned() -> Triple:
+    """Softmax and an opaque layer norm between equal values, with a reducible layer in front."""
+    call = {"target": "aten.layer_norm.default", "args": [{"input": 0}, [2], {"param": "0"}, None, 1e-05], "kwargs": {}, "output": None}
+
+    def net(weight: Any, n: int, read: Any) -> Net:
+        return Net(
+            {"x": (None, 2)},
+            {
+                "h": N("linear", (None, n), ["x"], {}, {"weight": weight}),
+                "v": N("linear", (None, 2), ["h"], {}, {"weight": read}),
+                "s": N("softmax", (None, 2), ["v"], {"axis": 1}),
+                "y": N("opaque", (None, 2), ["s"], dict(call), {"0": arr([1.5, 0.0])}),
+            },
+            ["y"],
+        )
+
+    return Triple(net([[1, 2], [2, 4]], 2, [[1, 1], [0, 2]]), net([[1, 2]], 1, [[3], [4]]), {"h": lump([0, 0], 1, [0], {1: 2})})
+
+
+@case
+def widened_dtype() -> Triple:
+    """A float64 reduction of a float32 network."""
+    triple = sandwich("relu", hidden())
+    triple.h.dtype = "float64"
+    for node in triple.h.nodes.values():
+        node.params = {role: arr(value, "float64") for role, value in node.params.items()}
+    return triple
+
+
+@case
+def narrowed_dtype() -> Triple:
+    """A float32 reduction of a float64 network, its weights correctly rounded."""
+    triple = sandwich("relu", hidden(), dtype="float64")
+    triple.g.nodes["y"].params["weight"][0, 0] += 2.0**-40
+    triple.g.nodes["h"].params["weight"][4, 0] += 2.0**-40
+    triple.h.dtype, triple.rounding = "float32", "nearest"
+    for node in triple.h.nodes.values():
+        node.params = {role: arr(value, "float32") for role, value in node.params.items()}
+    return triple
+
+
+@case
+def identical() -> Triple:
+    triple = sandwich("tanh", hidden())
+    triple.h = triple.g
+    triple.lumpings = {}
+    return triple
