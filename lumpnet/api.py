@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from lumpnet.ir import Graph, load_network, network_bytes, write_whole
 from lumpnet.quotient import certificate as claim
 from lumpnet.quotient import plan
 from lumpnet.quotient.explain import Size, measure, pinned, removed
-from lumpnet.verdict import Proved, Refuted, Unknown, Verdict
+from lumpnet.verdict import Proved, Refuted, Unknown, Verdict, word
 
 if TYPE_CHECKING:
     import torch
@@ -122,10 +122,9 @@ class Reduction:
 
     def as_dict(self) -> dict[str, Any]:
         """The object that `lumpnet reduce --json` prints."""
-        word = self.verdict.claim if isinstance(self.verdict, Proved) else "refuted" if isinstance(self.verdict, Refuted) else "unknown"
         before, after = self.original.size, self.network.size
         return {
-            "verdict": word,
+            "verdict": word(self.verdict),
             "rounding": self.rounding,
             "reason": getattr(self.verdict, "reason", None),
             "units_before": before.units,
@@ -210,7 +209,7 @@ def reduce(
         notes = {"lift": LIFT, "require": require, "dtype": dtype or "as stored"}
         written = claim(found.outcome, found.kept, (original.sha256, network.sha256), found.quotient.rounding, totals, notes)
     with _timed("check", seconds, progress):
-        verdict = _check_bytes(original.data, network.data, dumps(written))
+        verdict = check(original, network, written)
     return Reduction(original, network, written, verdict, per_node, pinned(found.outcome.sites), declined, seconds)
 
 
@@ -223,33 +222,43 @@ def check(original: Any, reduced: Any, certificate: Certificate | str | Path, *,
     inputs). With smt=True, Z3 is asked for a second opinion. Raises `LumpnetError`
     for files that cannot be read.
     """
-    data = dumps(certificate) if isinstance(certificate, Certificate) else _read(certificate)
-    bound = loads(data)
     vouched: list[str] = []
-    files = []
-    for which, model, expected in (("original", original, bound.original), ("reduced", reduced, bound.reduced)):
-        if isinstance(model, str | Path):
-            files.append(_read(model))
-            continue
-        network = as_network(model, example_inputs)
-        files.append(network.data)
-        if network is not model:
-            if network.sha256 != expected:
-                return _lifted_differently(which, bound)
-            from lumpnet.evidence.sampling import compare
+    with tempfile.TemporaryDirectory(prefix="lumpnet-") as folder:
+        paths = [_as_file(model, example_inputs, Path(folder) / f"{name}.safetensors") for name, model in (("original", original), ("reduced", reduced))]
+        written = _as_file(certificate, None, Path(folder) / "certificate.json")
+        verdict = check_files(*paths, written)
+        for which, model, path in zip(("original", "reduced"), (original, reduced), paths, strict=True):
+            if isinstance(model, str | Path | Network):
+                continue
+            differs = _other_lift(which, path, written)
+            if differs is not None:
+                return differs
+            from lumpnet.evidence.sampling import compare  # loads torch
 
-            vouched.append(f"lift of the {which}: trusted, {compare(model, lower(network), _inputs(example_inputs))}")
-    verdict = _check_bytes(files[0], files[1], data)
-    if smt:
-        from lumpnet.evidence.smt import second_opinion
+            agreement = compare(model, lower(Network.load(path)), _inputs(example_inputs))
+            vouched.append(f"lift of the {which}: trusted, {agreement}")
+        if smt:
+            from lumpnet.evidence.smt import second_opinion  # loads z3
 
-        verdict = second_opinion(verdict, files[0], files[1], data)
+            verdict = second_opinion(verdict, *(_read(path) for path in (*paths, written)))
     if isinstance(verdict, Proved) and vouched:
-        verdict = Proved(verdict.claim, verdict.rounding, verdict.statements, (*verdict.vouched_by, *vouched))
+        verdict = replace(verdict, vouched_by=(*verdict.vouched_by, *vouched))
     return verdict
 
 
-def _lifted_differently(which: str, bound: Certificate) -> Verdict:
+def _as_file(thing: Any, example_inputs: Any, path: Path) -> Path:
+    """The thing's own path if it is a file, else `path` with it written there."""
+    if isinstance(thing, str | Path):
+        return Path(thing)
+    path.write_bytes(dumps(thing) if isinstance(thing, Certificate) else as_network(thing, example_inputs).data)
+    return path
+
+
+def _other_lift(which: str, path: Path, certificate: Path) -> Verdict | None:
+    """A verdict against a model that no longer lifts to the bound network file."""
+    bound = loads(_read(certificate))
+    if hashlib.sha256(_read(path)).hexdigest() == getattr(bound, which):
+        return None
     version = bound.annotations.get("lift")
     if version != LIFT:
         return Unknown(f"the {which} was lifted by version {version!r}, this is {LIFT!r}: lift and reduce again, or check the network files")
@@ -283,14 +292,6 @@ def _read(path: str | Path) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise FileError(str(path), f"cannot be read ({error.strerror})", "a readable file", "check the path") from error
-
-
-def _check_bytes(original: bytes, reduced: bytes, certificate: bytes) -> Verdict:
-    with tempfile.TemporaryDirectory(prefix="lumpnet-") as folder:
-        paths = [Path(folder) / name for name in ("original.safetensors", "reduced.safetensors", "certificate.json")]
-        for path, data in zip(paths, (original, reduced, certificate), strict=True):
-            path.write_bytes(data)
-        return check_files(*map(str, paths))
 
 
 @contextmanager

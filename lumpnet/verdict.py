@@ -51,3 +51,14 @@ class Unknown:
 
 
 Verdict = Proved | Refuted | Unknown
+
+
+def word(verdict: Verdict) -> str:
+    """The verdict's word in reports: the claim that is proved, `refuted` or `unknown`."""
+    match verdict:
+        case Proved():
+            return verdict.claim
+        case Refuted():
+            return "refuted"
+        case Unknown():
+            return "unknown"

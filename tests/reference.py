@@ -67,19 +67,26 @@ def sign(x) -> int:
     return 1 if one > 0 else -1
 
 
+def less(x, y, r: F) -> F | None:
+    """x - r y where that is rational, else None."""
+    if isinstance(x, F) and isinstance(y, F):
+        return x - r * y
+    if isinstance(x, F) or isinstance(y, F) or x is None or y is None:
+        return None
+    k = root(x[2] / y[2])
+    return x[0] - r * y[0] if k is not None and x[1] * k == r * y[1] else None
+
+
 def canonical(x, y) -> F | None:
-    """The rational ratio x / y of two constants, or None."""
+    """The ratio that relates two constants when nobody else cares: x / y, or the only one that irrational numbers allow."""
     if isinstance(x, F) and isinstance(y, F):
         if x == 0 or y == 0:
             return F(1) if x == y else None
         return x / y
-    if isinstance(x, F) or isinstance(y, F):
+    if isinstance(x, F) or isinstance(y, F) or x is None or y is None:
         return None
     k = root(x[2] / y[2])
-    if k is None:
-        return None
-    r = x[1] * k / y[1]
-    return r if x[0] == r * y[0] else None
+    return None if k is None else x[1] * k / y[1]
 
 
 class Reference:
@@ -93,6 +100,7 @@ class Reference:
         self.n = {v.name: 1 if self.axis[v.name] is None else v.shape[self.axis[v.name]] for v in graph.values()}
         self.params = {n.name: {k: _fractions(t) for k, t in graph.params_of(n).items() if t.dtype.kind == "f"} for n in graph.nodes}
         self.ties = self._ties()
+        self.forced: set[tuple[str, int]] = set()
         self._border: dict[str, list[bool]] = {}
         self._solve()
 
@@ -231,7 +239,7 @@ class Reference:
             before = {v: [a and p for a, p in zip(self.alive[v], self.pres[v], strict=True)] for v in self.n}
             self.refine()
             self.observe()
-            if before == {v: [a and p for a, p in zip(self.alive[v], self.pres[v], strict=True)] for v in self.n}:
+            if before == {v: [a and p for a, p in zip(self.alive[v], self.pres[v], strict=True)] for v in self.n} and not self._force():
                 return
         raise AssertionError("refinement and observability do not settle")
 
@@ -289,10 +297,8 @@ class Reference:
     def free(self, v: str, i: int, j: int, x, y):
         """Two constants: any ratio is true of them."""
         r = self.wish[v].get((i, j)) or canonical(x, y)
-        c = plus(x, times(y, -r)) if r is not None else None
-        if c is None and r is not None and canonical(x, y) == r:
-            c = F(0)
-        return (r, c) if isinstance(c, F) else None
+        c = less(x, y, r) if r is not None else None
+        return (r, c) if c is not None else None
 
     # -- forward: relations of the output from the operands' ----------------------------------
 
@@ -367,8 +373,8 @@ class Reference:
                 (x, r, p), q = ((va, rb(i, j), pb), pa) if const_a else ((vb, ra(i, j), pa), pb)
                 if r is None or not (p[i] and p[j]) or q[i] != q[j]:
                     return None
-                c = plus(x[i], times(x[j], -r[0]))
-                return (r[0], r[1] + c) if isinstance(c, F) else None
+                c = less(x[i], x[j], r[0])
+                return (r[0], r[1] + c) if c is not None else None
             one, two = ra(i, j), rb(i, j)
             ok = one and two and one[0] == two[0] and all(p[k] for p in (pa, pb) for k in (i, j))
             return (one[0], one[1] + two[1]) if ok else None
@@ -579,8 +585,23 @@ class Reference:
         elif not self.mixes(node) and node.kind != "mul":
             src = self.sources(node)
             for i, j in pairs:
-                if (i, j) in self.wish[v] and src[i][1] == src[j][1] and (k := self._factor(node, i, j)):
+                if src[i][1] != src[j][1] or (k := self._factor(node, i, j)) is None:
+                    continue
+                if (i, j) in self.wish[v]:
                     self._wish(node.inputs[0], src[i][0], src[j][0], self.wish[v][i, j] / k)
+                elif self._stays(node, i, j) and self.rel(v, i, j) is None:
+                    self._wish_below(node, i, j, k, src[i][0], src[j][0])
+
+    def _wish_below(self, node: Node, i: int, j: int, k: F, a: int, b: int) -> None:
+        """Two constants that the operator takes apart: another ratio of the operands may keep them together."""
+        x = node.inputs[0]
+        if self.axis[x] is None or self.val[x][a] is None or self.val[x][b] is None:
+            return
+        for r in (canonical(self.val[node.name][i], self.val[node.name][j]), F(1), F(-1)):
+            c = less(self.val[x][a], self.val[x][b], r / k) if r is not None else None
+            if c is not None and (found := self.row(node, i, j, r / k, c)) and found[0] == r:
+                self._wish(x, a, b, r / k)
+                return
 
     def _stays(self, node: Node, i: int, j: int) -> bool:
         return all(self.pres[node.name][k] and self.alive[node.name][k] for k in (i, j))
@@ -752,6 +773,9 @@ class Reference:
     def _observe_column(self, node: Node, v: str, i: int, column: list[tuple[str, int]], passing: bool = False) -> None:
         """A column that stays stays in every value that has it; a constant that leaves is read where it folds in."""
         views = {m: self._view(m, u) for m, u in column}
+        unread = [m for m, _ in column if (v, i) not in self.forced and self._unread(node, i, m)]
+        if unread and not any(all(views[m]) for m in unread):
+            column = [(m, u) for m, u in column if m not in unread]
         if self._lives(v) and any(p and a for p, a in views.values()):
             for m, u in column:
                 self._revive(m, u)
@@ -759,6 +783,29 @@ class Reference:
             for m, u in column:
                 if m != v and not views[m][0]:
                     self._revive(m, u)
+
+    def _unread(self, node: Node, i: int, name: str) -> bool:
+        """Whether output unit i is the same whatever this operand is."""
+        if name == node.name or node.kind in ("add", "concat"):
+            return False
+        if node.kind == "mul":
+            return any(self.axis[m] is not None and self.val[m][i] == 0 for m in node.inputs if m != name)
+        return self.fixed(node, i) is not None
+
+    def _force(self) -> bool:
+        """A constant that stays although its operand is not read needs the operand's column after all."""
+        new = set()
+        for node in self.graph.nodes:
+            if self.axis[node.name] is None or self.mixes(node) or node.kind in ("add", "concat") or not self._lives(node.name):
+                continue
+            for i in range(self.n[node.name]):
+                if self.pres[node.name][i] and self.alive[node.name][i]:
+                    for m in node.inputs:
+                        unit = i if node.kind == "mul" else self.sources(node)[i][0]
+                        if not self._view(m, unit)[1] and (node.name, i) not in self.forced:
+                            new.add((node.name, i))
+        self.forced |= new
+        return bool(new)
 
     def _observe_mix(self, node: Node) -> None:
         pres, _, rel = self.operand(node, 0)

@@ -7,9 +7,8 @@ from typing import Any
 
 from lumpnet.api import check as run
 from lumpnet.api import verdict_line
-from lumpnet.certificate import loads
 from lumpnet.cli.console import out, print_json, printable, progress
-from lumpnet.verdict import Proved, Refuted, Verdict
+from lumpnet.verdict import Proved, Verdict, word
 
 
 def check(original: Path, reduced: Path, certificate: Path, *, smt: bool, json: bool, quiet: bool) -> int:
@@ -17,7 +16,7 @@ def check(original: Path, reduced: Path, certificate: Path, *, smt: bool, json: 
         tell("checking")
         verdict = run(str(original), str(reduced), str(certificate), smt=smt)
     if json:
-        print_json(as_dict(verdict, certificate))
+        print_json(as_dict(verdict))
         return verdict.exit_code
     out.print(printable(verdict_line(verdict)))
     if isinstance(verdict, Proved) and not quiet:
@@ -28,12 +27,12 @@ def check(original: Path, reduced: Path, certificate: Path, *, smt: bool, json: 
     return verdict.exit_code
 
 
-def as_dict(verdict: Verdict, certificate: Path) -> dict[str, Any]:
-    proved = verdict if isinstance(verdict, Proved) else None
+def as_dict(verdict: Verdict) -> dict[str, Any]:
+    """The object that `--json` prints; `rounding` is null unless something is proved."""
     return {
-        "verdict": proved.claim if proved else "refuted" if isinstance(verdict, Refuted) else "unknown",
-        "rounding": proved.rounding if proved else loads(certificate.read_bytes()).rounding,
+        "verdict": word(verdict),
+        "rounding": getattr(verdict, "rounding", None),
         "reason": getattr(verdict, "reason", None),
-        "claims": list(proved.statements) if proved else [],
-        "vouched_by": list(proved.vouched_by) if proved else [],
+        "claims": list(getattr(verdict, "statements", ())),
+        "vouched_by": list(getattr(verdict, "vouched_by", ())),
     }

@@ -249,7 +249,8 @@ def ask(original: Graph, reduced: Graph, certificate: Certificate, seconds: floa
 
 
 def _weights(graph: Graph, node: Node) -> int:
-    return sum(p.size for p in graph.params_of(node).values())
+    """The size of the node's largest tensor."""
+    return max((p.size for p in graph.params_of(node).values()), default=0)
 
 
 def _ask_node(original: Graph, reduced: Graph, certificate: Certificate, node: Node, counterpart: Node | None, deadline: float) -> dict[str, Any]:

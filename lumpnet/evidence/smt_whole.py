@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import z3
 
-from lumpnet.evidence.smt_terms import Index, Operand, Reals, Term, Unstated, element, place
+from lumpnet.evidence.smt_terms import Operand, Reals, Term, Unstated, element, place
 from lumpnet.ir import Graph, Node
 
 MAX_MULTIPLICATIONS = 2000
@@ -49,7 +49,7 @@ def _small(graph: Graph) -> None:
         raise Unstated(f"{multiplications} multiply-adds, more than {MAX_MULTIPLICATIONS}")
     splits = sum(_splits(graph, node) for node in graph.nodes)
     if splits > MAX_SPLITS:
-        raise Unstated(f"{splits} ReLU decisions, more than {MAX_SPLITS}")
+        raise Unstated(f"{splits} decisions of ReLUs and maxima, more than {MAX_SPLITS}")
     entries = sum(_entries(value.shape) for value in graph.values())
     if entries > MAX_ENTRIES:
         raise Unstated(f"{entries} entries of values, more than {MAX_ENTRIES}")
@@ -62,13 +62,13 @@ def _entries(shape: tuple[int | None, ...]) -> int:
 def _multiplications(graph: Graph, node: Node) -> int:
     weight = graph.params_of(node).get("weight")
     if node.kind in ("linear", "conv") and weight is not None:
-        return _entries(node.shape) * math.prod(weight.shape[1:])
+        return _entries(node.shape) * math.prod(map(int, weight.shape[1:]))
     return _entries(node.shape) if node.kind in ("mul", "batch_norm") else 0
 
 
 def _splits(graph: Graph, node: Node) -> int:
     if node.kind == "max_pool":
-        return _entries(node.shape) * (math.prod(node.attrs["kernel"]) - 1)
+        return _entries(node.shape) * (math.prod(map(int, node.attrs["kernel"])) - 1)
     if node.kind == "adaptive_max_pool":
         return max(0, _entries(graph.value(node.inputs[0]).shape) - _entries(node.shape))
     return _SPLITS.get(node.kind, 0) * _entries(node.shape)
@@ -119,5 +119,3 @@ def _rational(model: Any, variable: Term) -> Fraction:
     if z3.is_algebraic_value(value):
         value = value.approx(30)
     return Fraction(value.as_fraction())
-
-

@@ -7,7 +7,6 @@ and prints one JSON object a line; the last line says that it came to its end.
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,15 +18,18 @@ DONE = {"done": True}
 def main(arguments: list[str]) -> None:
     """Answer one question on standard output."""
     question, seconds, megabytes, *files = arguments
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_CPU, int(float(seconds)) + 2)
-    _limit(resource.RLIMIT_AS, int(megabytes) << 20)
+    _limit("RLIMIT_CORE", 0)
+    _limit("RLIMIT_CPU", int(float(seconds)) + 2)
+    _limit("RLIMIT_AS", int(megabytes) << 20)
     for finding in _findings(question, 0.85 * float(seconds), int(megabytes), files):
         print(json.dumps(finding), flush=True)
     print(json.dumps(DONE), flush=True)
 
 
-def _limit(which: int, amount: int) -> None:
+def _limit(name: str, amount: int) -> None:
+    import resource  # POSIX only, while the parent reads this file everywhere
+
+    which = getattr(resource, name)
     _, hard = resource.getrlimit(which)
     amount = amount if hard == resource.RLIM_INFINITY else min(amount, hard)
     resource.setrlimit(which, (amount, amount))

@@ -102,7 +102,7 @@ def multiples(rows: np.ndarray, base: np.ndarray, ratio: Fraction) -> np.ndarray
     """For integer rows (r, ...) and one base row (...): which rows equal `ratio * base`, exactly."""
     p, q = ratio.numerator, ratio.denominator
     need = max(bits(rows) + q.bit_length(), bits(base) + abs(p).bit_length())
-    if need > _BITS and rows.dtype != object:
+    if need > _BITS:
         rows, base = rows.astype(object), base.astype(object)
     equal = rows * q == (base * p)[None]
     return np.asarray(equal.reshape(len(rows), -1).all(axis=1), dtype=bool)

@@ -113,9 +113,10 @@ def set_entry(net: str, node: str, role: str, index: Any, value: float) -> Calla
     """Change one stored number."""
 
     def breaking(triple: Triple) -> None:
-        params = getattr(triple, net).nodes[node].params
-        params[role] = np.array(params[role], copy=True)
-        params[role][index] = value
+        owner = getattr(triple, net)
+        changed = np.array(owner.stored(node)[role], copy=True)
+        changed[index] = value
+        owner.nodes[node].params[role] = changed
 
     return breaking
 

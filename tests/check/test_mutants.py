@@ -35,7 +35,11 @@ def _verdict(triple: Triple, folder: Path) -> str:
         close = {"none": 1e-9, "nearest": 1e-5}[triple.rounding]
         for seed in range(2):
             inputs = meaning.random_inputs(triple.g, seed)
-            for mine, its in zip(meaning.outputs(triple.g, inputs), meaning.outputs(triple.h, inputs), strict=True):
+            try:
+                original, reduced = meaning.outputs(triple.g, inputs), meaning.outputs(triple.h, inputs)
+            except RuntimeError:
+                return "PyTorch refuses the original"
+            for mine, its in zip(original, reduced, strict=True):
                 torch.testing.assert_close(its, mine, rtol=close, atol=close)
     return type(verdict).__name__
 

@@ -205,7 +205,7 @@ class Functional(nn.Module):
         h = h.unsqueeze(1).unsqueeze(3) + self.shift
         h = (self.pad(h) * self.gain).clamp(-1, 0.7)
         h = h.view(h.shape[0], -1).unflatten(1, (5, 5)).transpose(1, 2).contiguous()
-        h = F.gelu(h.reshape(h.size(0), 25), approximate="tanh").squeeze()
+        h = F.gelu(h.reshape(h.size(0), 25), approximate="tanh").unsqueeze(2).squeeze(2)
         return torch.cat([h[:, :6] + self.pe, F.hardtanh(h)], -1) * torch.tensor(2.0)
 
 

@@ -50,7 +50,7 @@ def test_layers_are_named():
 
 def test_batch_norm_without_statistics():
     net = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3, track_running_stats=False))
-    with pytest.raises(LiftError, match="layer '1': .*statistics of the batch.*Try: train with track_running_stats=True"):
+    with pytest.raises(LiftError, match=r"layer '1': .*statistics of the batch.*Try: train with track_running_stats=True"):
         lift_module(net, (torch.randn(2, 4),))
 
 
@@ -87,5 +87,5 @@ def test_bad_examples(inputs, words):
 def test_modules_that_cannot_be_copied():
     net = nn.Linear(2, 2)
     net.handle = open(__file__)  # noqa: SIM115
-    with net.handle, pytest.raises(LiftError, match="cannot be copied.*Try: remove"):
+    with net.handle, pytest.raises(LiftError, match=r"cannot be copied.*Try: remove"):
         lift_module(net, (torch.randn(2, 2),))

@@ -42,8 +42,7 @@ class _Lowering:
 
     def plan(self) -> tuple[Instruction, ...]:
         self.tree = Tree(self.network)
-        self.below = _below([n.name for n in self.graph.nodes] + list(self.graph.tensors))
-        self.calls = _names_by_path(self.graph)
+        self.owner = {n.name: n.module.path if n.module else None for n in self.graph.nodes}
         self.first_use = {key: node.name for node in reversed(self.graph.nodes) for key in node.params.values()}
         self.tensors = {key: _tensor(value, key in self.graph.buffers) for key, value in self.graph.tensors.items()}
         for node in self.graph.nodes:
@@ -84,7 +83,7 @@ class _Lowering:
     def _leaf(self, node: Node, path: str) -> nn.Module | None:
         """The node's own type of module, if it fits: a free path, tensors of its own or tied to an earlier node's."""
         rebuild = REBUILDERS.get((node.kind, node.module.type)) if node.module else None
-        if rebuild is None or path in self.leaves or not self.tree.fits(path) or self._name_of_others(node, path):
+        if rebuild is None or path in self.leaves or not self.tree.fits(path) or self._name_of_others(path):
             return None
         slots = SLOTS[node.kind]
         for role, key in node.params.items():
@@ -92,10 +91,9 @@ class _Lowering:
                 return None
         return rebuild(node, {role: self.tensors[key] for role, key in node.params.items()})
 
-    def _name_of_others(self, node: Node, path: str) -> bool:
-        """Whether something that is not the layer's needs a name at or below its path."""
-        own = {f"{path}.{slot}" for slot in SLOTS[node.kind].values()} | self.calls[path]
-        return not self.below.get(path, set()) <= own
+    def _name_of_others(self, path: str) -> bool:
+        """Whether something that is not the layer's needs the path for itself."""
+        return path in self.graph.tensors or self.owner.get(path, path) != path
 
     def _used_before(self, key: str, node: Node) -> bool:
         return self.first_use[key] != node.name
@@ -106,8 +104,8 @@ class _Lowering:
         for role, slot in SLOTS[node.kind].items():
             key = node.params.get(role)
             _set(leaf, slot, self.tensors[key] if key else None)
-            if key:
-                self.places.setdefault(key, (path, slot))
+            if key == f"{path}.{slot}":
+                self.places[key] = (path, slot)
         return path
 
 
@@ -124,25 +122,6 @@ def _set(leaf: nn.Module, slot: str, tensor: torch.Tensor | None) -> None:
 def _tensor(value: np.ndarray, buffer: bool) -> torch.Tensor:
     tensor = torch.from_numpy(np.array(value))
     return tensor if buffer or not tensor.is_floating_point() else nn.Parameter(tensor)
-
-
-def _below(names: list[str]) -> dict[str, set[str]]:
-    """For each dotted path, the names at or below it."""
-    found: dict[str, set[str]] = {}
-    for name in names:
-        parts = name.split(".")
-        for depth in range(1, len(parts) + 1):
-            found.setdefault(".".join(parts[:depth]), set()).add(name)
-    return found
-
-
-def _names_by_path(graph: Graph) -> dict[str, set[str]]:
-    """For each module path, the nodes that its calls made."""
-    found: dict[str, set[str]] = {}
-    for node in graph.nodes:
-        if node.module:
-            found.setdefault(node.module.path, set()).add(node.name)
-    return found
 
 
 def _same_layer(known: Node, node: Node) -> bool:

@@ -87,7 +87,7 @@ def exact_product(a: torch.Tensor, b: torch.Tensor, product: torch.Tensor) -> bo
 
 
 def _rest(x: torch.Tensor, y: torch.Tensor, product: torch.Tensor, where: torch.Tensor) -> Iterator[tuple[float, float, float]]:
-    parts: list[np.ndarray] = [t[where].numpy() for t in (x, y, product.double())]
+    parts: list[np.ndarray] = [t[where].detach().numpy() for t in (x, y, product.double())]
     for p, q, r in zip(*parts, strict=True):
         yield float(p), float(q), float(r)
 

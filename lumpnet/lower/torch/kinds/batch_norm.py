@@ -17,7 +17,8 @@ RANKS = {1: (2, 3), 2: (4,), 3: (5,)}
 
 @runs("batch_norm")
 def batch_norm(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
-    return F.batch_norm(values[0], tensors["mean"], tensors["var"], tensors.get("weight"), tensors.get("bias"), False, 0.0, attrs["eps"])
+    momentum = attrs.get("momentum", MOMENTUM) or 0.0
+    return F.batch_norm(values[0], tensors["mean"], tensors["var"], tensors.get("weight"), tensors.get("bias"), False, momentum, attrs["eps"])
 
 
 @rebuilds("batch_norm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", slots=SLOTS)

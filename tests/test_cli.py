@@ -1,0 +1,183 @@
+"""The command line as users meet it: verdict lines, exit codes, JSON alone on standard output, errors in one paragraph."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import lumpnet
+from lumpnet.cli.app import app
+from lumpnet.ir import Graph, Node, Value
+
+ROOT = Path(__file__).resolve().parents[1]
+DEMO = ROOT / "lumpnet" / "cli" / "demo.safetensors"
+REDUCE_KEYS = {"verdict", "rounding", "units_before", "units_after", "parameters_before", "parameters_after", "bound", "rules", "pinned", "seconds"}
+CHECK_KEYS = {"verdict", "rounding", "reason", "claims", "vouched_by"}
+
+
+def call(*args: object) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, [str(a) for a in args])
+    return done.exit_code, done.stdout, done.stderr
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """The demo network, reduced."""
+    out, certificate = tmp_path / "reduced.safetensors", tmp_path / "certificate.json"
+    code, _, err = call("reduce", DEMO, "-o", out, "--certificate", certificate, "--json")
+    assert code == 0, err
+    return DEMO, out, certificate
+
+
+def test_demo_tells_the_story_and_proves_it() -> None:
+    code, out, _ = call("demo")
+    assert code == 0
+    assert "exact: the reduced network computes the same real function, for every input (checked)" in " ".join(out.split())
+    code, out, _ = call("demo", "--json")
+    data = json.loads(out)
+    assert code == 0
+    assert data["verdict"] == "exact"
+    assert data["rounding"] == "none"
+    assert (data["units_before"] - data["units_after"]) / data["units_before"] >= 0.2
+    assert data["measured"]["accuracy_before"] == data["measured"]["accuracy_after"] >= 0.95
+    assert data["measured"]["largest_deviation"] < 1e-4
+
+
+def test_demo_is_that_of_the_script() -> None:
+    """The shipped network has the sparsity the story tells."""
+    tensors = [t for name, t in lumpnet.Network.load(DEMO).graph.tensors.items() if t.ndim > 1]
+    assert sum((t == 0).sum() for t in tensors) / sum(t.size for t in tensors) > 0.95
+
+
+def test_show_names_operators_groups_and_folds() -> None:
+    code, out, _ = call("show", DEMO)
+    assert code == 0
+    assert "block.conv1" in out
+    assert "folded: conv1.weight" in out
+    code, out, _ = call("show", DEMO, "--json")
+    data = json.loads(out)
+    group = {op["name"]: op["group"] for op in data["operators"]}
+    assert group["conv2"] == group["block.conv2"] == group["block.add"] != group["conv1"]
+
+
+def test_reduce_json_has_every_promised_key(tmp_path: Path) -> None:
+    code, out, err = call("reduce", DEMO, "-o", tmp_path / "r.safetensors", "--json")
+    assert code == 0
+    assert err == ""
+    data = json.loads(out)
+    assert set(data) >= REDUCE_KEYS
+    assert data["units_before"] - data["units_after"] == sum(data["rules"].values())
+    assert (tmp_path / "r.safetensors.cert.json").exists()
+
+
+def test_check_json_has_every_promised_key(files: tuple[Path, Path, Path]) -> None:
+    code, out, err = call("check", *files, "--json")
+    assert (code, err) == (0, "")
+    assert set(json.loads(out)) >= CHECK_KEYS
+
+
+def test_the_certificate_follows_its_published_schema(files: tuple[Path, Path, Path]) -> None:
+    schema = json.loads((ROOT / "lumpnet" / "certificate.schema.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(json.loads(files[2].read_text()))
+
+
+def test_the_independent_checker_agrees(files: tuple[Path, Path, Path]) -> None:
+    done = subprocess.run([sys.executable, "-m", "lumpnet.check", *map(str, files)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
+def test_swapped_files_are_refuted_with_exit_code_1(files: tuple[Path, Path, Path]) -> None:
+    original, reduced, certificate = files
+    for args in ((reduced, original, certificate), (original, original, certificate)):
+        code, out, _ = call("check", *args)
+        assert code == 1
+        assert "SHA-256" in out
+
+
+def test_reduction_is_deterministic(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        call("reduce", DEMO, "-o", tmp_path / f"{name}.safetensors", "--json")
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    assert (tmp_path / "a.safetensors.cert.json").read_bytes() == (tmp_path / "b.safetensors.cert.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("args", "place", "hint"),
+    [
+        (["show", "nowhere.safetensors"], "nowhere.safetensors", "Try"),
+        (["show", "model.onnx"], "model.onnx", "Try"),
+        (["reduce", "nowhere.safetensors", "-o", "out.safetensors"], "nowhere.safetensors", "Try"),
+        (["reduce", str(DEMO), "-o", "out.onnx"], "out.onnx", "Try"),
+        (["reduce", str(DEMO), "-o", str(DEMO)], "three different files", "Try"),
+        (["reduce", str(DEMO), "-o", "/nonexistent/out.safetensors"], "/nonexistent", "Try"),
+        (["check", str(DEMO), str(DEMO), "nowhere.json"], "nowhere.json", "Try"),
+        (["check", str(DEMO), str(DEMO), str(DEMO)], "demo.safetensors", "Try"),
+    ],
+)
+def test_unreadable_input_is_one_paragraph_and_exit_code_2(args: list[str], place: str, hint: str, tmp_path: Path) -> None:
+    code, out, err = call(*args)
+    assert code == 2
+    assert out == ""
+    assert place in err
+    assert hint in err
+    assert len(err.strip().splitlines()) == 1
+    assert "Traceback" not in err
+
+
+def test_weights_without_a_graph_say_what_to_do(tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({"w": np.zeros(3, dtype=np.float32)}, str(tmp_path / "w.safetensors"))
+    code, _, err = call("show", tmp_path / "w.safetensors")
+    assert code == 2
+    assert "lumpnet.lift" in err
+
+
+def test_hostile_names_are_shown_not_obeyed(tmp_path: Path) -> None:
+    name = "a\x1b[31m[bold]\nb"
+    x, y = Value("x", (None, 2)), Value(name, (None, 2))
+    graph = Graph((x,), (Node(y, "linear", ("x",), {}, {"weight": "w"}),), (name,), {"w": np.eye(2, dtype=np.float32)})
+    lumpnet.Network(graph).save(tmp_path / "n.safetensors")
+    code, out, _ = call("show", tmp_path / "n.safetensors")
+    assert code == 0
+    assert "\x1b" not in out
+    assert "[bold]" in out
+
+
+def test_version_and_help() -> None:
+    assert lumpnet.__version__ in call("--version")[1]
+    assert re.search(r"reduce", call("--help")[1])
+
+
+def test_a_network_in_which_everything_is_needed_says_so(tmp_path: Path, rng: np.random.Generator) -> None:
+    shapes = {"w1": (5, 4), "w2": (3, 5)}
+    tensors = {k: rng.normal(size=s).astype(np.float32) for k, s in shapes.items()}
+    nodes = (
+        Node(Value("h", (None, 5)), "linear", ("x",), {}, {"weight": "w1"}),
+        Node(Value("r", (None, 5)), "relu", ("h",)),
+        Node(Value("y", (None, 3)), "linear", ("r",), {}, {"weight": "w2"}),
+    )
+    lumpnet.Network(Graph((Value("x", (None, 4)),), nodes, ("y",), tensors)).save(tmp_path / "n.safetensors")
+    code, out, _ = call("reduce", tmp_path / "n.safetensors", "-o", tmp_path / "r.safetensors")
+    assert code == 0
+    assert "every unit is needed" in out
+
+
+def test_no_half_written_output_when_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        lumpnet.Network.load(DEMO).save(tmp_path / "n.safetensors")
+    assert list(tmp_path.iterdir()) == []

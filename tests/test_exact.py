@@ -1,0 +1,122 @@
+"""Laws of the rational room: what it says of floats is what `Fraction` says."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from lumpnet.exact import Surd, collapse, directions, integers, linear_forms, multiples, round_to, rounded, sign, square_classes, square_root, surd
+from lumpnet.exact.fingerprint import P, residue, residues
+from lumpnet.exact.integers import Scaled
+
+floats32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
+floats64 = st.floats(allow_nan=False, allow_infinity=False)
+rationals = st.fractions(min_value=-1000, max_value=1000, max_denominator=1000)
+nonzero = rationals.filter(bool)
+
+
+def arrays(dtype: str, elements: st.SearchStrategy[float]) -> st.SearchStrategy[np.ndarray]:
+    return npst.arrays(dtype, npst.array_shapes(min_dims=3, max_dims=3, max_side=4), elements=elements)
+
+
+any_array = st.one_of(arrays("float32", floats32), arrays("float64", floats64))
+
+
+@given(any_array)
+def test_integers_are_lossless(a: np.ndarray) -> None:
+    scaled = integers(a)
+    assert [int(i) * scaled.factor for i in scaled.ints.reshape(-1)] == [Fraction(float(x)) for x in a.reshape(-1)]
+
+
+@given(any_array, st.data())
+def test_collapse_is_the_rational_sum(a: np.ndarray, data: st.DataObject) -> None:
+    n = a.shape[1]
+    count = data.draw(st.integers(1, n))
+    classes = np.array(data.draw(st.lists(st.integers(-1, count - 1), min_size=n, max_size=n)))
+    scales = np.array(data.draw(st.lists(nonzero, min_size=n, max_size=n)) + [None], dtype=object)[:n]
+    got = collapse(a, classes, scales, count)
+    for i in range(a.shape[0]):
+        for k in range(count):
+            for t in range(a.shape[2]):
+                want = sum((scales[j] * Fraction(float(a[i, j, t])) for j in range(n) if classes[j] == k), Fraction(0))
+                assert got.value(i, k, t) == want
+
+
+@given(st.one_of(floats32, floats64))
+def test_residues_are_those_of_the_rational(x: float) -> None:
+    assert int(residues(np.array([x], dtype=np.float64))[0]) == residue(Fraction(x)) % P
+
+
+@given(arrays("float32", st.floats(-8, 8, width=32)), st.data())
+def test_proportional_rows_always_share_a_fingerprint(a: np.ndarray, data: st.DataObject) -> None:
+    k = data.draw(st.integers(-20, 20))
+    both = np.concatenate([a[:1], np.ldexp(a[:1], k)])
+    keys = directions(linear_forms(both, np.arange(a.shape[1]), np.array([Fraction(1)] * a.shape[1], dtype=object), a.shape[1]))
+    exact = (np.ldexp(np.ldexp(a[:1], k), -k) == a[:1]).all()
+    assert not exact or keys[0] == keys[1]
+
+
+@given(st.lists(st.integers(-(2**62), 2**62), min_size=1, max_size=4), nonzero)
+def test_multiples_does_not_overflow(base: list[int], ratio: Fraction) -> None:
+    base_array = np.array(base, dtype=np.int64)
+    true = [b * ratio for b in base]
+    rows = np.empty((2, len(base)), dtype=object)
+    rows[0] = [int(t * ratio.denominator) for t in true]
+    rows[1] = [r + 1 for r in rows[0]]
+    assert multiples(rows, base_array, ratio * ratio.denominator).tolist() == [True, False]
+
+
+@given(rationals, st.integers(-160, 130))
+def test_round_to_float32_is_nearest_even(q: Fraction, k: int) -> None:
+    q *= Fraction(2) ** k
+    got = round_to(q, "float32")
+    with np.errstate(over="ignore"):
+        candidates = [np.float32(float(q))]
+    candidates += [np.nextafter(candidates[0], np.float32(s)) for s in (np.inf, -np.inf)]
+    finite = [c for c in candidates if np.isfinite(c)]
+    if got is None:
+        assert abs(q) >= (2 - Fraction(1, 2**24)) * Fraction(2) ** 127
+        return
+    best = min(abs(Fraction(float(c)) - q) for c in finite)
+    assert abs(Fraction(got) - q) == best
+    ties = [c for c in finite if abs(Fraction(float(c)) - q) == best]
+    if len(ties) == 2:
+        assert int(np.float32(got).view(np.int32)) % 2 == 0
+
+
+@given(st.lists(st.integers(-(2**60), 2**60), min_size=1, max_size=5), nonzero, st.sampled_from(["float32", "float64"]))
+def test_rounded_agrees_with_round_to(ints: list[int], factor: Fraction, dtype: str) -> None:
+    tensor, inexact, overflow = rounded(Scaled(np.array(ints, dtype=np.int64), factor), dtype)
+    for got, bad, over, whole in zip(tensor, inexact, overflow, ints, strict=True):
+        want = round_to(whole * factor, dtype)
+        assert over == (want is None)
+        assert float(got) == (want or 0.0)
+        assert bad == (Fraction(float(got)) != whole * factor)
+
+
+@given(nonzero, nonzero, st.fractions(min_value=Fraction(1, 50), max_value=50, max_denominator=50))
+def test_the_sign_of_a_surd_is_that_of_the_real_number(a: Fraction, b: Fraction, r: Fraction) -> None:
+    x = surd(a, b, r)
+    if isinstance(x, Surd):
+        # a + b sqrt(r) = (a^2 - b^2 r) / (a - b sqrt(r)): compare through a wide rational enclosure of the root
+        low = Fraction(np.sqrt(float(r))) * (1 - Fraction(1, 2**40))
+        high = Fraction(np.sqrt(float(r))) * (1 + Fraction(1, 2**40))
+        ends = sorted((a + b * low, a + b * high))
+        if ends[0] > 0 or ends[1] < 0:
+            assert sign(x) == (1 if ends[0] > 0 else -1)
+    else:
+        assert square_root(r) is not None
+
+
+@given(st.lists(st.fractions(min_value=Fraction(1, 100), max_value=100, max_denominator=100), min_size=2, max_size=6))
+def test_equal_cores_mean_a_rational_ratio_of_roots(values: list[Fraction]) -> None:
+    split = square_classes(values)
+    for v, (outer, core) in zip(values, split, strict=True):
+        assert outer * outer * core == v
+    for v, (_, one) in zip(values, split, strict=True):
+        for w, (_, two) in zip(values, split, strict=True):
+            assert (one == two) == (square_root(v / w) is not None)
