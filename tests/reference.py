@@ -582,7 +582,7 @@ class Reference:
             for i, j in pairs:
                 if (i, j) in self.wish[v] and parts[i][0] == parts[j][0]:
                     self._wish(node.inputs[parts[i][0]], parts[i][1], parts[j][1], self.wish[v][i, j])
-        elif not self.mixes(node) and node.kind != "mul":
+        elif not self.mixes(node) and node.kind not in ("add", "mul"):
             src = self.sources(node)
             for i, j in pairs:
                 if src[i][1] != src[j][1] or (k := self._factor(node, i, j)) is None:

@@ -61,13 +61,14 @@ class Network:
 
 @dataclass(frozen=True)
 class Case:
-    """One obligation: node `node` of the original under the relations of its inputs and output, and its counterpart (None where it has gone)."""
+    """One obligation: node `node` of the original under the relations of its inputs and output, and its counterpart (None where it has gone). `dtypes` are the two networks' float dtypes."""
 
     node: Node
     reduced: Node | None
     ins: tuple[Relation, ...]
     out: Relation
     rounding: str
+    dtypes: tuple[str | None, str | None]
 
     @property
     def where(self) -> str:
@@ -236,9 +237,9 @@ def integers(least: int) -> Callable[[Any], bool]:
 
 
 def number(value: Any) -> bool:
-    return type(value) in (int, float)
+    """A JSON number that a double holds exactly."""
+    return type(value) is float or (type(value) is int and abs(value) <= 1 << 53)
 
 
 def boolean(value: Any) -> bool:
     return type(value) is bool
-

@@ -68,7 +68,9 @@ class Relation:
         return (*self.shape[: self.axis], self.columns, *self.shape[self.axis + 1 :])
 
     def on(self, axis: int, where: str) -> Relation:
-        """The same relation over the units of `axis`. Raises `Refusal` when it speaks of another axis."""
+        """The same relation over the units of `axis`. Raises `Refusal` when it speaks of another axis, or `axis` is no unit axis."""
+        if not 1 <= axis < len(self.shape):
+            raise Refusal(where, f"{self.name!r} of shape {self.shape} has no unit axis {axis}", "equal values and equal parameters")
         if self.axis is not None and self.axis != axis:
             raise Refusal(where, f"{self.name!r} is lumped on axis {self.axis}", f"axis {axis}, on which this operator has its units")
         if self.axis is not None:

@@ -62,7 +62,7 @@ def _check(original: str | Path, reduced: str | Path, certificate: str | Path) -
     relations = _relations(g, claim)
     _same_interface(g, h, relations)
     pairs = _pairs(g, h, relations)
-    discharged = {node.name: _discharge(_case(node, pairs[node.name], relations, claim.rounding)) for node in g.nodes}
+    discharged = {node.name: _discharge(_case(node, pairs[node.name], relations, claim.rounding, (g.dtype, h.dtype))) for node in g.nodes}
     undone = [node.name for node in g.nodes if not isinstance(discharged.get(node.name), str)]
     if undone or claim.verdict != "exact" or claim.rounding not in _STATEMENTS:
         return Unknown(f"node {undone[0]!r} was not examined" if undone else "the certificate claims what this checker does not decide")
@@ -110,8 +110,8 @@ def _pairs(g: Network, h: Network, relations: Mapping[str, Relation]) -> dict[st
     return {node.name: counterparts.get(node.name) for node in g.nodes}
 
 
-def _case(node: Node, reduced: Node | None, relations: Mapping[str, Relation], rounding: str) -> Case:
-    return Case(node, reduced, tuple(relations[name] for name in node.inputs), relations[node.name], rounding)
+def _case(node: Node, reduced: Node | None, relations: Mapping[str, Relation], rounding: str, dtypes: tuple[str | None, str | None]) -> Case:
+    return Case(node, reduced, tuple(relations[name] for name in node.inputs), relations[node.name], rounding, dtypes)
 
 
 def _discharge(case: Case) -> str:

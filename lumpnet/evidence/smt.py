@@ -137,7 +137,8 @@ def _nodes_sentence(nodes: Nodes, rounded: bool) -> str:
     total = nodes.proved + len(nodes.refuted) + sum(count for _, count in nodes.left)
     if not total:
         return f"Z3: no node obligations: {nodes.problem or 'none is claimed'}"
-    parts = [f"Z3: {nodes.proved} of {total} node obligations proved" + (" for the exact quotient (the rounding of its weights is the checker's word)" if rounded else "")]
+    about = " for the exact quotient (the rounding of its weights is the checker's word)" if rounded else ""
+    parts = [f"Z3: {nodes.proved} of {total} node obligations proved{about}"]
     if nodes.refuted:
         parts.append(f"refuted: {', '.join(nodes.refuted)}")
     parts += [f"{count} left out: {reason}" for reason, count in nodes.left]
@@ -270,5 +271,6 @@ def _first_difference(name: str, one: np.ndarray, two: np.ndarray) -> dict[str, 
     return None
 
 
-def _texts(x: np.ndarray) -> Any:
-    return [_texts(part) for part in x] if x.ndim else str(x.item() if isinstance(x, np.ndarray) else x)
+def _texts(x: Any) -> Any:
+    """Nested lists of rationals in text."""
+    return [_texts(part) for part in x] if isinstance(x, np.ndarray) else str(x)

@@ -72,15 +72,15 @@ class Reals:
         outer, symbol = self.root(radicand)
         return self.number(rational + factor * outer) if symbol is None else self.number(rational) + self.number(factor * outer) * symbol
 
-    def apply(self, name: str, arguments: Sequence[Term]) -> Term:
-        """An uninterpreted function; equal names are equal functions."""
+    def apply(self, name: str, arguments: Sequence[Term], facts: Callable[[Any, Term], Any] | None = None) -> Term:
+        """An uninterpreted function; equal names are equal functions. `facts` states what is known of it at its first argument."""
         if not 0 < len(arguments) <= MAX_ARGUMENTS:
             raise Unstated(f"a function of {len(arguments)} entries")
         self.uninterpreted.add(name.split(":")[0])
         function = z3.Function(name, *[z3.RealSort()] * (len(arguments) + 1))
-        if (facts := _FACTS.get(name.split(":")[0])) and (key := (name, arguments[0])) not in self._applied:
+        if facts is not None and (key := (name, arguments[0])) not in self._applied:
             self._applied.add(key)
-            self.facts += facts(function, arguments[0])
+            self.facts.append(facts(function, arguments[0]))
         return function(*arguments)
 
     def affine(self, pairs: Iterable[tuple[Any, Term]], constant: Any = 0) -> Term:
@@ -95,12 +95,16 @@ class Reals:
         return best
 
 
-_FACTS: Mapping[str, Callable[[Any, Term], list[Any]]] = {
-    "tanh": lambda f, u: [f(-u) == -f(u)],
-    "sigmoid": lambda f, u: [f(-u) == 1 - f(u)],
-    "gelu": lambda f, u: [f(z3.RealVal(0)) == 0],
-    "silu": lambda f, u: [f(z3.RealVal(0)) == 0],
-}
+def _odd(f: Any, u: Term) -> Any:
+    return f(-u) == -f(u)
+
+
+def _mirrored(f: Any, u: Term) -> Any:
+    return f(-u) == 1 - f(u)
+
+
+def _zero_at_zero(f: Any, u: Term) -> Any:
+    return f(z3.RealVal(0)) == 0
 
 
 def _rational_root(value: Fraction) -> Fraction | None:
@@ -324,10 +328,10 @@ _ELEMENTS: Mapping[str, Callable[[Reals, Place, Sequence[Operand], Index], Term]
     "hardtanh": _hardtanh,
     "identity": lambda reals, at, xs, index: xs[0](index),
     "dropout": lambda reals, at, xs, index: xs[0](index),
-    "tanh": lambda reals, at, xs, index: reals.apply("tanh", [xs[0](index)]),
-    "sigmoid": lambda reals, at, xs, index: reals.apply("sigmoid", [xs[0](index)]),
-    "silu": lambda reals, at, xs, index: reals.apply("silu", [xs[0](index)]),
-    "gelu": lambda reals, at, xs, index: reals.apply(f"gelu:{at.attrs['approximate']}", [xs[0](index)]),
+    "tanh": lambda reals, at, xs, index: reals.apply("tanh", [xs[0](index)], _odd),
+    "sigmoid": lambda reals, at, xs, index: reals.apply("sigmoid", [xs[0](index)], _mirrored),
+    "silu": lambda reals, at, xs, index: reals.apply("silu", [xs[0](index)], _zero_at_zero),
+    "gelu": lambda reals, at, xs, index: reals.apply(f"gelu:{at.attrs['approximate']}", [xs[0](index)], _zero_at_zero),
     "add": lambda reals, at, xs, index: z3.Sum(list(_two(at, xs, index))),
     "mul": lambda reals, at, xs, index: z3.Product(list(_two(at, xs, index))),
     "mul_constant": lambda reals, at, xs, index: xs[0](index) * reals.number(_with_constant(at, "factor", index)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -21,6 +22,7 @@ _SPLITS = {"relu": 1, "leaky_relu": 1, "hardtanh": 2}
 
 def ask(original: Graph, reduced: Graph, seconds: float) -> dict[str, Any]:
     """The finding as plain data: `answer` is proved, counterexample (with `inputs`, to be replayed), unknown or skipped."""
+    started = time.monotonic()
     reals = Reals()
     try:
         _small(original)
@@ -32,7 +34,7 @@ def ask(original: Graph, reduced: Graph, seconds: float) -> dict[str, Any]:
         return {"answer": "skipped", "reason": str(reason)}
     functions = sorted(reals.uninterpreted)
     solver = z3.Solver()
-    solver.set("timeout", max(1, int(seconds * 1000)))
+    solver.set("timeout", max(1, int((seconds - (time.monotonic() - started)) * 1000)))
     solver.add(*reals.facts, z3.Or(differences))
     found = solver.check()
     if found == z3.unsat:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ DONE = {"done": True}
 def main(arguments: list[str]) -> None:
     """Answer one question on standard output."""
     question, seconds, megabytes, *files = arguments
+    deadline = time.monotonic() + 0.85 * float(seconds)
     _limit("RLIMIT_CORE", 0)
     _limit("RLIMIT_CPU", int(float(seconds)) + 2)
     _limit("RLIMIT_AS", int(megabytes) << 20)
-    for finding in _findings(question, 0.85 * float(seconds), int(megabytes), files):
+    for finding in _findings(question, deadline, int(megabytes), files):
         print(json.dumps(finding), flush=True)
     print(json.dumps(DONE), flush=True)
 
@@ -35,7 +37,7 @@ def _limit(name: str, amount: int) -> None:
     resource.setrlimit(which, (amount, amount))
 
 
-def _findings(question: str, seconds: float, megabytes: int, files: list[str]) -> Iterator[dict[str, Any]]:
+def _findings(question: str, deadline: float, megabytes: int, files: list[str]) -> Iterator[dict[str, Any]]:
     import z3
 
     from lumpnet.certificate import loads
@@ -48,9 +50,9 @@ def _findings(question: str, seconds: float, megabytes: int, files: list[str]) -
     for graph in (original, reduced):
         sites(graph)  # stored shapes are the computed ones
     if question == "whole":
-        yield smt_whole.ask(original, reduced, seconds)
+        yield smt_whole.ask(original, reduced, deadline - time.monotonic())
     else:
-        yield from smt_local.ask(original, reduced, loads(Path(files[2]).read_bytes()), seconds)
+        yield from smt_local.ask(original, reduced, loads(Path(files[2]).read_bytes()), deadline - time.monotonic())
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ class Add(Pairwise):
         terms = ins[gone[0]].lumping.offset[out.units]
         if not any(terms):
             return Piece("identity", (1 - gone[0],), {}, {})
-        return Piece("add_constant", (1 - gone[0],), {"axis": site.axis}, {"term": stack(terms)})
+        return Piece("add_constant", (1 - gone[0],), {"axis": site.axis}, {"term": stack(list(terms))})
 
 
 def _sum(a: Number | None, b: Number | None) -> Number | None:

@@ -11,7 +11,7 @@ from lumpnet.errors import RoundingError
 from lumpnet.exact import Scaled, rounded
 from lumpnet.ir import Graph, Node, Shape, Value
 from lumpnet.lump.exact import Outcome
-from lumpnet.ops import Kept, Piece, Site
+from lumpnet.ops import Kept, Piece, Site, get
 from lumpnet.ops.sites import operand_units, rules
 from lumpnet.quotient.columns import whole
 
@@ -94,10 +94,25 @@ def _params(site: Site, piece: Piece, tensors: _Tensors, marks: _Marks, dtype: s
         if isinstance(exact, Scaled):
             tensor, inexact, overflow = rounded(exact, target)
             marks.note((site.node.name, role), inexact, overflow)
+        elif exact.dtype.kind == "f":
+            tensor, inexact, overflow = _converted(exact, target)
+            if inexact.any() and not get(site.node.kind).counts_units:
+                found = f"its {role} has no exact value in {target}, and only weights of linear layers and convolutions may be rounded"
+                raise RoundingError(f"node {site.node.name!r}", found, f"parameters that {target} holds", "emit the network in its own dtype")
+            marks.note((site.node.name, role), inexact, overflow)
         else:
-            tensor = exact.astype(target) if exact.dtype.kind == "f" else exact
+            tensor = exact
         params[role] = tensors.put(site.node.params.get(role) or _fresh(site.node, role), np.asarray(tensor, order="C"), site.node.name)
     return params
+
+
+def _converted(stored: np.ndarray, target: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Stored floats in another dtype, as `rounded` answers: the array, what was not exact, what overflowed (and is 0)."""
+    with np.errstate(over="ignore"):
+        tensor = stored.astype(target)
+    overflow = ~np.isfinite(tensor)
+    tensor[overflow] = 0
+    return tensor, np.asarray(tensor.astype(np.float64) != stored), overflow
 
 
 def _fresh(node: Node, role: str) -> str:

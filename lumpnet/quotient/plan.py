@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import networkx as nx
 import numpy as np
 
+from lumpnet.errors import RoundingError
 from lumpnet.exact import Scaled, rounded
 from lumpnet.ir import Graph
 from lumpnet.lump.exact import Outcome, Progress, coarsest
@@ -49,8 +50,16 @@ def plan(graph: Graph, require: str = "nearest", dtype: str | None = None, progr
         kept, quotient = _represent(outcome, dtype, progress)
         bad = quotient.inexact if require == "exact" else quotient.overflow
         if not bad or not _decline(outcome, kept, bad, extra):
+            _fits(quotient)
             return Plan(outcome, kept, quotient, declined)
         declined += 1
+
+
+def _fits(quotient: Quotient) -> None:
+    """Raises `RoundingError` where a weight overflows though nothing was merged into it."""
+    for (name, role), mask in quotient.overflow.items():
+        found = f"{int(mask.sum())} entries of its {role} have no finite value in the output dtype"
+        raise RoundingError(f"node {name!r}", found, "finite weights", "dtype='float64'")
 
 
 def _decline(outcome: Outcome, kept: Mapping[str, Kept], bad: Mapping[tuple[str, str], np.ndarray], extra: dict[str, Demand]) -> bool:

@@ -53,15 +53,19 @@ class Base:
         n = int(self.draft.shapes[x][1] or 0)
         var = self.rng.integers(1, 40, size=n) / 8 if not self.chance(0.3) else self.rng.choice([0.25, 1.0, 2.25, 4.0], size=n)
         eps = 0.0 if self.chance(0.3) else float(np.float32(1e-5))
-        var = var.astype(np.float64)
-        return self.draft.add("batch_norm", [x], {"eps": eps}, weight=self.weights(n), bias=self.weights(n), mean=self.weights(n), var=var)
+        var, gamma = var.astype(np.float64), self.weights(n)
+        if not self.trained and self.chance(0.1):
+            gamma[0] = 0
+        return self.draft.add("batch_norm", [x], {"eps": eps}, weight=gamma, bias=self.weights(n), mean=self.weights(n), var=var)
 
     def act(self, x: str, kind: str | None = None) -> str:
         kind = kind or self.activation or self.pick(*ACTIVATIONS, "relu", "relu")
         if self.chance(0.08):
             x = self.constant(x)
         if kind == "none":
-            return self.draft.add(self.pick("identity", "dropout"), [x], {}) if self.chance(0.3) else x
+            if not self.chance(0.3):
+                return x
+            return self.draft.add("identity", [x]) if self.chance(0.5) else self.draft.add("dropout", [x], {"p": 0.5})
         attrs: dict[str, dict[str, object]] = {
             "leaky_relu": {"slope": 0.125},
             "gelu": {"approximate": self.pick("none", "tanh")},
@@ -101,6 +105,8 @@ class Base:
         self.draft.assign_columns()
         if not self.trained and self.chance(0.3):
             self._make_constant()
+        if not self.trained and self.chance(0.08):
+            self._silence()
 
     def _make_constant(self) -> None:
         """One row of one convolution becomes a constant; behind it, zero padding may forbid it to leave."""
@@ -108,6 +114,13 @@ class Base:
         if convs:
             step = convs[int(self.rng.integers(len(convs)))]
             self.draft.tensors[step.params["weight"]][0] = 0
+
+    def _silence(self) -> None:
+        """One layer, or one batch norm's factors, become zero throughout: a value that is constant in all its units."""
+        hidden = [s for s in self.draft.steps if s.kind in ("linear", "conv", "batch_norm") and s.name not in self.draft.outputs]
+        if hidden:
+            step = hidden[int(self.rng.integers(len(hidden)))]
+            self.draft.tensors[step.params["weight"]][:] = 0
 
 
 def mlp(b: Base) -> None:

@@ -26,10 +26,11 @@ class Planted:
     operations: list[str]
 
 
-def planted(seed: int, family: str, operations: int = 5, activation: str | None = None) -> Planted:
+def planted(seed: int, family: str, operations: int = 5, activation: str | None = None, permutations: int = 0) -> Planted:
     """A generic network of the family, widened by `operations` function-preserving steps; the same seed gives the same network.
 
-    `activation` None draws one at every place. All weights are exact in float32.
+    `activation` None draws one at every place. `permutations` more steps only
+    reorder units. All weights are exact in float32.
     Raises `KeyError` for an unknown family or activation-kind.
     """
     draft = base(seed, family, activation)
@@ -38,6 +39,8 @@ def planted(seed: int, family: str, operations: int = 5, activation: str | None 
     names = [*OPERATIONS, "duplicate", "duplicate", "respread"]
     for _ in range(operations):
         OPERATIONS[str(widener.rng.choice(names))](widener)
+    for _ in range(permutations):
+        widener.permute()
     minimum = {name: len(units) for name, units in small.units().items()}
     return Planted(draft.freeze(), minimum, small.freeze(), widener.done)
 

@@ -382,14 +382,37 @@ def add_with_constant_operand_kept_alive() -> Triple:
         },
         ["y"],
     )
-    return Triple(
-        g, h, {"h": lump([0, 0, 1], 2, [0, 2], {}, {1: 3}), "k": lump([0, 0, 1], 2, [0, 2], {}, {1: -3}), "v": lump([0, 0, 1], 2, [1, 2])}
-    )
+    return Triple(g, h, {"h": lump([0, 0, 1], 2, [0, 2], {}, {1: 3}), "k": lump([0, 0, 1], 2, [0, 2], {}, {1: -3}), "v": lump([0, 0, 1], 2, [1, 2])})
 
 
 @case
 def mul() -> Triple:
     return two_operands("mul", hidden(), hidden(s=-1, t=1, c=-1), hidden(s=-2, t=3, c=-7), {}, {"s": -1, "t": 1, "c": -1})
+
+
+@case
+def mul_ghost_gates() -> Triple:
+    """Gates with offsets are ghosts of one unit each: nothing is known of their product, and nothing reads it."""
+    triple = two_operands(
+        "mul", hidden(o=3), hidden(o=4, c=-1), lump([0, 2, 0, -1, 1, 3, 4, 4], 2, [0, 4, 1, 5, 6], {2: 4, 7: 9}, {3: -7}), {"o": 3}, {"o": 4, "c": -1}
+    )
+    triple.g.nodes["y"].params["weight"][:, 1] = 0
+    triple.h.nodes["y"].params["weight"] = arr([[13, 5], [-4, 1]])
+    triple.h.nodes["y"].params["bias"] = arr([-27, -15])
+    return triple
+
+
+@case
+def one_number_per_example() -> Triple:
+    """Values of shape (N,) have no unit axis; only equality carries them."""
+    nodes = {
+        "s": N("mean", (None,), ["x"], {"axes": [1], "keepdim": False}),
+        "t": N("mul_constant", (None,), ["s"], {"axis": 0}, {"factor": 2}),
+        "u": N("add_constant", (None,), ["t"], {"axis": 0}, {"term": 3}),
+        "y": N("add", (None,), ["u", "s"]),
+    }
+    net = Net({"x": (None, 2)}, nodes, ["y"])
+    return Triple(net, Net(net.inputs, {name: copy_node(net, name) for name in nodes}, ["y"]), {})
 
 
 @case
@@ -706,6 +729,19 @@ def narrowed_dtype() -> Triple:
     triple = sandwich("relu", hidden(), dtype="float64")
     triple.g.nodes["y"].params["weight"][0, 0] += 2.0**-40
     triple.g.nodes["h"].params["weight"][4, 0] += 2.0**-40
+    triple.h.dtype, triple.rounding = "float32", "nearest"
+    for node in triple.h.nodes.values():
+        node.params = {role: arr(value, "float32") for role, value in node.params.items()}
+    return triple
+
+
+@case
+def narrowed_scalar() -> Triple:
+    """A scalar factor is rounded with the rest."""
+    triple = sandwich("mul_constant", hidden(c=F(7, 2), o=F(3, 2)), {"axis": 1}, {"factor": 0.5}, {"factor": 0.5}, o=3, dtype="float64")
+    triple.g.nodes["v"].params["factor"] = np.array(0.5 + 2.0**-40)
+    factor = F(1, 2) + F(1, 2**40)
+    triple.lumpings["v"] = hidden(c=7 * factor, o=3 * factor)
     triple.h.dtype, triple.rounding = "float32", "nearest"
     for node in triple.h.nodes.values():
         node.params = {role: arr(value, "float32") for role, value in node.params.items()}

@@ -63,7 +63,7 @@ def file_bytes(net: Net) -> bytes:
     return bytes(save({name: np.asarray(t, order="C") for name, t in graph.tensors.items()}, {"lumpnet": text}))
 
 
-def lump(classes: list[int], columns: int, reps: list[int], scale: Mapping[int, Any] = {}, offset: Mapping[int, Any] = {}, axis: int = 1) -> Lumping:  # noqa: B006
+def lump(classes: list[int], columns: int, reps: list[int], scale: Mapping[int, Any] = {}, offset: Mapping[int, Any] = {}, axis: int = 1) -> Lumping:
     def real(value: Any) -> Any:
         return value if isinstance(value, Surd) else F(value)
 

@@ -106,6 +106,7 @@ def _lumping(triple: Triple, rng: random.Random) -> str:
     elif what == "constant":
         classes[unit] = -1
         scale.pop(unit, None)
+        offset[unit] = rng.choice([Fraction(0), offset.get(unit, Fraction(0))])
     elif what == "scale" and classes[unit] >= 0:
         scale[unit] = rng.choice([Fraction(1), Fraction(-1), Fraction(2), scale.get(unit, Fraction(1)) / 3])
     elif what == "offset":

@@ -57,7 +57,9 @@ forge("the reduced bias gathers the constants", "relu", set_entry("h", "y", "bia
 forge("the reduced hidden weight is the representative's", "relu", set_entry("h", "h", "weight", (1, 0), 4), "reduced weight of unit 4 towards column 0")
 forge("nothing kept reads a ghost", "relu", set_entry("g", "y", "weight", (0, 5), 1), "unit 0 has a non-zero weight towards class 2")
 forge("ghosts that do not cancel are read", "linear_ghost_cancels", set_entry("g", "y", "weight", (0, 7), 2), "non-zero weight towards class 3")
-forge("a ghost row may depend on ghosts only in proportion", "linear_chain_of_ghosts", set_entry("g", "k", "weight", (2, 2), 5), "unit 2 and its representative 1")
+forge(
+    "a ghost row may depend on ghosts only in proportion", "linear_chain_of_ghosts", set_entry("g", "k", "weight", (2, 2), 5), "unit 2 and its representative 1"
+)
 forge("a missing reduced bias is zero", "relu", lambda t: t.h.nodes["y"].params.pop("bias"), "reduced bias of unit 0")
 forge("none means exactly", "linear_nearest", lambda t: setattr(t, "rounding", "none"), "exactly")
 forge(
@@ -67,25 +69,51 @@ forge(
     "rounded to nearest",
 )
 forge("units lie on the last axis", "linear_positions", lumpings(h=lump([-1, -1, -1], 0, [], axis=1)), "reduced nodes")
-forge("a layer reads the axis that is lumped", "concat_positions", both(node("g", "y", inputs=["u"]), node("h", "y", inputs=["u"]), lambda t: [
-    getattr(t, n).nodes.update(u=N("identity", (None, 4, 2 - (n == "h")), ["v"]), y=getattr(t, n).nodes.pop("y")) for n in "gh"],
-    lumpings(u=lump([0, 0, 1, 2], 3, [0, 2, 3], axis=1))), "the reduced value has shape|lumped on axis")  # fmt: skip
-forge("permuted outputs are not the identity", "relu", lambda t: set_lumping("h", classes=(1, 1, 1, -1, 0, 2, 3, 3), representatives=(4, 0, 5, 6))(t), "reduced weight")
+forge(
+    "a layer reads the axis that is lumped",
+    "concat_positions",
+    both(
+        node("g", "y", inputs=["u"]),
+        node("h", "y", inputs=["u"]),
+        lambda t: [getattr(t, n).nodes.update(u=N("identity", (None, 4, 2 - (n == "h")), ["v"]), y=getattr(t, n).nodes.pop("y")) for n in "gh"],
+        lumpings(u=lump([0, 0, 1, 2], 3, [0, 2, 3], axis=1)),
+    ),
+    "the reduced value has shape|lumped on axis",
+)
+forge(
+    "permuted outputs are not the identity",
+    "relu",
+    lambda t: set_lumping("h", classes=(1, 1, 1, -1, 0, 2, 3, 3), representatives=(4, 0, 5, 6))(t),
+    "reduced weight",
+)
 
 
 # --- convolution ---------------------------------------------------------------------------------
 forge("a tap that reads the padding carries no constant", "conv_padded", set_entry("g", "y", "weight", (0, 2, 0, 0), 1), "tap 0, which reads the zero padding")
 forge("every border counts", "conv_padded", set_entry("g", "y", "weight", (1, 2, 1, 2), 1), "tap 5, which reads the zero padding")
 forge("a tap on the near border reads the padding under stride too", "conv_unpadded_tap", set_entry("g", "y", "weight", (0, 2, 0, 1), 1), "tap 1, which reads")
-forge("dilation moves the border", "conv_unpadded_tap", both(*(f(n) for n in "gh" for f in (
-    lambda n: set_attr(n, "y", "dilation", [2, 2]), lambda n: set_attr(n, "y", "padding", [2, 2]))
-)), "which reads the zero padding")  # fmt: skip
+forge(
+    "dilation moves the border",
+    "conv_unpadded_tap",
+    both(*(f(n) for n in "gh" for f in (lambda n: set_attr(n, "y", "dilation", [2, 2]), lambda n: set_attr(n, "y", "padding", [2, 2])))),
+    "which reads the zero padding",
+)
 forge("every tap collapses", "conv_padded", set_entry("h", "y", "weight", (1, 0, 2, 2), 9), "towards column 0 \\(tap 8\\)")
 forge("rows agree at every tap", "conv_padded", set_entry("g", "h", "weight", (1, 1, 2, 2), 9), "unit 1 and its representative 0")
 forge("the dilation stays", "conv_padded", both(set_attr("h", "h", "dilation", [1, 2]), set_attr("h", "h", "padding", [1, 2])), "the reduced dilation")
-forge("rows in other groups read the same class", "conv_grouped", lumpings(h=lump([0, 1, 2, 1], 2, [0, 1, 2], {3: 2})), "representative 0 differ in the weight towards class")
+forge(
+    "rows in other groups read the same class",
+    "conv_grouped",
+    lumpings(h=lump([0, 1, 2, 1], 2, [0, 1, 2], {3: 2})),
+    "representative 0 differ in the weight towards class",
+)
 forge("a class read across groups keeps its scale", "conv_grouped", set_entry("g", "d", "weight", (6, 0, 0, 0), 9), "unit 6 and its representative 2")
-forge("a kept row stays in its group", "conv_grouped", set_lumping("d", classes=(0, 2, 1, 3, 0, 2, 1, -1), representatives=(0, 2, 1, 3)), "as the reduced layer does not read that class")
+forge(
+    "a kept row stays in its group",
+    "conv_grouped",
+    set_lumping("d", classes=(0, 2, 1, 3, 0, 2, 1, -1), representatives=(0, 2, 1, 3)),
+    "as the reduced layer does not read that class",
+)
 forge(
     "a reduced group holds nothing else",
     "conv_grouped",
@@ -95,12 +123,22 @@ forge(
 
 # --- batch normalisation -------------------------------------------------------------------------
 forge("a slope has its variance", "batch_norm", set_entry("g", "v", "var", 1, 5), "unit 1 claims scale 1")
-forge("an irrational slope is decided by squares", "batch_norm", set_entry("g", "v", "var", 7, np.nextafter(np.float32(2), np.float32(3))), "unit 7 claims scale 6")
+forge(
+    "an irrational slope is decided by squares",
+    "batch_norm",
+    set_entry("g", "v", "var", 7, np.nextafter(np.float32(2), np.float32(3))),
+    "unit 7 claims scale 6",
+)
 forge("a slope has a sign", "batch_norm", scale("v", 7, -6), "unit 7 claims scale -6")
 forge("an offset has its mean", "batch_norm", set_entry("g", "v", "mean", 1, 7), "unit 1 claims offset 4")
 forge("an offset has its bias", "batch_norm", set_entry("g", "v", "bias", 7, 4), "unit 7 claims offset -3")
 forge("an offset times an irrational slope stays irrational", "batch_norm", set_entry("g", "v", "mean", 7, 1), "unit 7 claims offset -3")
-forge("a normalised constant needs a zero weight or a constant", "batch_norm", lumpings(v=lump([0, 0, 0, -1, 1, -1, 2, 2], 2, [0, 4, 6], {7: 6}, {1: 4, 2: -3, 3: 9, 5: 1, 7: -3})), "unit 5 is claimed to be constant")  # fmt: skip
+forge(
+    "a normalised constant needs a zero weight or a constant",
+    "batch_norm",
+    lumpings(v=lump([0, 0, 0, -1, 1, -1, 2, 2], 2, [0, 4, 6], {7: 6}, {1: 4, 2: -3, 3: 9, 5: 1, 7: -3})),
+    "unit 5 is claimed to be constant",
+)
 forge("a constant is the bias of a zero weight", "batch_norm", offset("v", 3, 8), "unit 3 claims the constant 8")
 forge("a surd is that surd", "batch_norm_constant_surd", offset("v", 3, Surd(F(9), F(1, 2), F(3))), "unit 3 claims the constant")
 forge("a rational near a surd is not it", "batch_norm_constant_surd", offset("v", 3, F(9) + F(7071067811865475, 10**16)), "unit 3 claims the constant")
@@ -108,9 +146,19 @@ forge("the reduced statistics are the representative's", "batch_norm", set_entry
 forge("the reduced variance is the representative's", "batch_norm", set_entry("h", "v", "var", 1, 3), "the reduced var of column 1")
 forge("a missing reduced weight is one", "batch_norm", lambda t: t.h.nodes["v"].params.pop("weight"), "the reduced weight of column 0")
 forge("eps stays", "batch_norm", set_attr("h", "v", "eps", 1.0), "the reduced eps")
-forge("the reduced channel reads the representative's column", "batch_norm", set_lumping("v", classes=(1, 1, 1, -1, 0, 2, 3, 3), representatives=(4, 0, 5, 6)), "but does not read it")
+forge(
+    "the reduced channel reads the representative's column",
+    "batch_norm",
+    set_lumping("v", classes=(1, 1, 1, -1, 0, 2, 3, 3), representatives=(4, 0, 5, 6)),
+    "but does not read it",
+)
 forge("a surd is not read", "batch_norm_constant_surd", set_entry("g", "y", "weight", (0, 3, 0, 0), 1), "whose constant is irrational")
-forge("the sign of a surd decides its ReLU", "batch_norm_surd_relu", both(set_entry("g", "v", "bias", 3, -0.5), offset("v", 3, Surd(F(-1, 2), F(1, 2), F(2)))), "unit 3 claims")
+forge(
+    "the sign of a surd decides its ReLU",
+    "batch_norm_surd_relu",
+    both(set_entry("g", "v", "bias", 3, -0.5), offset("v", 3, Surd(F(-1, 2), F(1, 2), F(2)))),
+    "unit 3 claims",
+)
 
 # --- elementwise ---------------------------------------------------------------------------------
 forge("ReLU passes no negative scale", "tanh", lambda t: [node(n, "v", kind="relu")(t) for n in "gh"], "unit 2 claims")
@@ -122,36 +170,88 @@ forge("sigmoid mirrors into one minus", "sigmoid", offset("v", 2, 0), "unit 2 cl
 forge("sigmoid of zero is a half", "sigmoid", offset("v", 3, 0), "unit 3 claims")
 forge("silu passes no sign", "tanh", lambda t: [node(n, "v", kind="silu")(t) for n in "gh"], "unit 2 claims")
 forge("gelu passes no sign", "tanh", lambda t: [node(n, "v", kind="gelu", attrs={"approximate": "tanh"})(t) for n in "gh"], "unit 2 claims")
-forge("hardtanh is odd only between symmetric limits", "hardtanh_symmetric", lambda t: [set_attr(n, "v", "max", 3.0)(t) for n in "gh"], "unit 2 claims \\(scale -1")
+forge(
+    "hardtanh is odd only between symmetric limits",
+    "hardtanh_symmetric",
+    lambda t: [set_attr(n, "v", "max", 3.0)(t) for n in "gh"],
+    "unit 2 claims \\(scale -1",
+)
 forge("hardtanh clips a constant", "hardtanh_six", offset("v", 3, 7), "unit 3 claims")
 forge("a leaky constant has the slope", "leaky_relu", offset("v", 3, -7), "unit 3 claims")
 forge("the slope stays", "leaky_relu", set_attr("h", "v", "slope", 0.25), "the reduced slope")
 forge("the kind stays", "relu", node("h", "v", kind="tanh"), "the reduced node is tanh")
 forge("a function makes no constants", "relu", lambda t: set_lumping("v", classes=(0, 0, 0, -1, 1, -1, 2, 2), representatives=(0, 4, 6))(t), "unit 5 claims")
-forge("a function joins no classes", "relu", lumpings(v=lump([0, 0, 0, -1, 1, 0, 2, 2], 2, [0, 4, 6], {2: 2, 7: 3}, {3: 7})), "unit 5 is claimed to follow unit 0")
+forge(
+    "a function joins no classes", "relu", lumpings(v=lump([0, 0, 0, -1, 1, 0, 2, 2], 2, [0, 4, 6], {2: 2, 7: 3}, {3: 7})), "unit 5 is claimed to follow unit 0"
+)
 forge("a function moves no columns", "relu", set_lumping("v", classes=(1, 1, 1, -1, 0, 2, 3, 3), representatives=(4, 0, 5, 6)), "claims column")
-forge("a column is read by scale one", "relu", set_lumping("v", representatives=(2, 4, 5, 6), scale={0: F(1, 2), 1: F(1, 2), 7: F(3)}), "representative 2 reads its column")
-forge("a ghost has no column", "relu", lambda t: (set_lumping("v", columns=3)(t), node("h", "v", shape=(None, 2))(t)), "the reduced value has shape|claims column")
+forge(
+    "a column is read by scale one",
+    "relu",
+    set_lumping("v", representatives=(2, 4, 5, 6), scale={0: F(1, 2), 1: F(1, 2), 7: F(3)}),
+    "representative 2 reads its column",
+)
+forge(
+    "a ghost has no column", "relu", lambda t: (set_lumping("v", columns=3)(t), node("h", "v", shape=(None, 2))(t)), "the reduced value has shape|claims column"
+)
 
 # --- sums, products, constants -------------------------------------------------------------------
 forge("offsets add", "add", offset("v", 1, 6), "unit 1 claims \\(scale 1, offset 6\\)")
-forge("operands share their classes", "add", lumpings(k=lump([0, 2, 0, -1, 1, 3, 4, 4], 2, [0, 4, 1, 5, 6], {2: 2, 7: 3}, {3: -1})), "unit 1 is claimed to follow unit 0")
-forge("operands share their scales", "add", both(set_entry("g", "k", "weight", (2, 0), 3), set_entry("g", "k", "weight", (2, 1), 6), set_entry("g", "k", "bias", 2, 3), scale("k", 2, 3)), "unit 2 claims")  # fmt: skip
-forge("operands share their columns", "add", lambda t: (
-    set_lumping("k", classes=(1, 1, 1, -1, 0, 2, 3, 3), representatives=(4, 0, 5, 6))(t),
-    t.h.nodes["k"].params.update(weight=t.h.nodes["k"].params["weight"][::-1].copy(), bias=t.h.nodes["k"].params["bias"][::-1].copy()),
-), "claims column 0")  # fmt: skip
+forge(
+    "operands share their classes",
+    "add",
+    lumpings(k=lump([0, 2, 0, -1, 1, 3, 4, 4], 2, [0, 4, 1, 5, 6], {2: 2, 7: 3}, {3: -1})),
+    "unit 1 is claimed to follow unit 0",
+)
+forge(
+    "operands share their scales",
+    "add",
+    both(set_entry("g", "k", "weight", (2, 0), 3), set_entry("g", "k", "weight", (2, 1), 6), set_entry("g", "k", "bias", 2, 3), scale("k", 2, 3)),
+    "unit 2 claims",
+)
+forge(
+    "operands share their columns",
+    "add",
+    lambda t: (
+        set_lumping("k", classes=(1, 1, 1, -1, 0, 2, 3, 3), representatives=(4, 0, 5, 6))(t),
+        t.h.nodes["k"].params.update(weight=t.h.nodes["k"].params["weight"][::-1].copy(), bias=t.h.nodes["k"].params["bias"][::-1].copy()),
+    ),
+    "claims column 0",
+)
 forge("operands keep their order", "add", lambda t: t.h.nodes["v"].inputs.reverse(), "the reduced node is add of \\['k', 'h'\\]")
 forge("constants add", "add", offset("v", 3, 5), "unit 3 claims")
-forge("an added constant stays in the reduced network", "dead_branch", lambda t: t.h.nodes.update(y=N("identity", (None, 2), ["k"])), "the reduced term of column 0")
+forge(
+    "an added constant stays in the reduced network",
+    "dead_branch",
+    lambda t: t.h.nodes.update(y=N("identity", (None, 2), ["k"])),
+    "the reduced term of column 0",
+)
 forge("the constant added is the dead operand's", "dead_branch", set_entry("h", "y", "term", 1, 1), "the reduced term of column 1")
 forge("a dead operand is constant", "dead_branch", lumpings(e="dropped", f="dropped"), "claims column|live operand plus")
-forge("broadcasting is along positions", "add_opposite_scales_of_constants", lambda t: (
-    lumpings(h=lump([0, 1, 2], 3, [0, 1, 2]), v=lump([0, 1, 1], 2, [0, 1]), k="identity")(t)
-), "lumped on axis|broadcast along the unit axis|reduced")  # fmt: skip
+forge(
+    "broadcasting is along positions",
+    "add_opposite_scales_of_constants",
+    lambda t: lumpings(h=lump([0, 1, 2], 3, [0, 1, 2]), v=lump([0, 1, 1], 2, [0, 1]), k="identity")(t),
+    "lumped on axis|broadcast along the unit axis|reduced",
+)
 forge("scales multiply", "mul", scale("v", 2, 2), "unit 2 claims")
 forge("constants multiply", "mul", offset("v", 3, 7), "unit 3 claims")
 forge("products carry no offsets", "add", lambda t: [node(n, "v", kind="mul")(t) for n in "gh"], "unit 1 is claimed to follow unit 0")
+forge(
+    "a product without a rule is no constant",
+    "mul_ghost_gates",
+    lumpings(v=lump([0, -1, 0, -1, 1, 2, 3, 3], 2, [0, 4, 5, 6], {2: 4, 7: 9}, {3: -7})),
+    "unit 1 claims",
+)
+forge(
+    "a product without a rule has no column",
+    "mul_ghost_gates",
+    set_lumping("v", representatives=(0, 4, 1, 5, 6), classes=(2, 0, 2, -1, 1, 3, 4, 4)),
+    "representative|claims",
+)
+forge("a value without units is equal or nothing", "one_number_per_example", set_entry("h", "t", "factor", (), 5), "has no unit axis 0")
+forge("a term without units is equal", "one_number_per_example", set_entry("h", "u", "term", (), 5), "has no unit axis 0")
+forge("a scalar factor is the nearest", "narrowed_scalar", set_entry("h", "v", "factor", (), 0.75), "the reduced factor of column 0")
 forge("only zero annihilates", "mul_by_zero", both(set_entry("g", "h", "bias", 3, 1), offset("h", 3, 1)), "unit 3 claims")
 forge("a factor scales its unit", "mul_constant", set_entry("g", "v", "factor", 2, 4), "unit 2 claims")
 forge("a factor scales a constant", "mul_constant", offset("v", 3, 7), "unit 3 claims")
@@ -162,49 +262,125 @@ forge("the reduced term is the representative's", "add_constant", set_entry("h",
 forge("the axis of a constant is the unit axis", "mul_constant_scalar", set_attr("h", "v", "axis", None), "the reduced axis")
 
 # --- layout --------------------------------------------------------------------------------------
-forge("every flattened element keeps its class", "flatten", lambda t: set_lumping("f", classes=(0, 1, 2, 3, 1, 0, 2, 3, -1, -1, -1, -1))(t), "unit 4 is claimed to follow unit 1")
+forge(
+    "every flattened element keeps its class",
+    "flatten",
+    lambda t: set_lumping("f", classes=(0, 1, 2, 3, 1, 0, 2, 3, -1, -1, -1, -1))(t),
+    "unit 4 is claimed to follow unit 1",
+)
 forge("every flattened element keeps its scale", "flatten", scale("f", 5, 3), "unit 5 claims")
 forge("every flattened element keeps its constant", "flatten", offset("f", 10, 4), "unit 10 claims")
-forge("the reduced reshape places columns alike", "flatten", lambda t: set_lumping("f", classes=(1, 0, 2, 3, 1, 0, 2, 3, -1, -1, -1, -1), representatives=(1, 0, 2, 3))(t), "claims column")
+forge(
+    "the reduced reshape places columns alike",
+    "flatten",
+    lambda t: set_lumping("f", classes=(1, 0, 2, 3, 1, 0, 2, 3, -1, -1, -1, -1), representatives=(1, 0, 2, 3))(t),
+    "claims column",
+)
 forge("positions that become units agree", "permute_and_unflatten", lumpings(u=lump([0, 1], 2, [0, 1], axis=2)), "lumped|shape|follow|column")
 forge("a moved axis stays moved", "permute_and_unflatten", set_attr("h", "p", "dims", [0, 1, 2]), "the reduced dims|shape")
-forge("concat keeps units apart that were apart", "concat_units", lumpings(v=lump([0, 0, -1, 1, 0], 2, [0, 3], {1: 3}, {2: 4})), "unit 4 is claimed to follow|shape")
+forge(
+    "concat keeps units apart that were apart",
+    "concat_units",
+    lumpings(v=lump([0, 0, -1, 1, 0], 2, [0, 3], {1: 3}, {2: 4})),
+    "unit 4 is claimed to follow|shape",
+)
 forge("concat keeps scales", "concat_units", scale("v", 1, 2), "unit 1 claims")
 forge("concat loses only absent operands", "concat_units", lambda t: t.h.nodes["v"].inputs.reverse(), "the reduced node is concat of")
 forge("concat keeps the columns' order", "concat_units", set_lumping("v", classes=(0, 0, -1, 2, 1), representatives=(0, 4, 3)), "claims column")
-forge("positions joined share one lumping", "concat_positions", lambda t: (
-    set_entry("g", "k", "weight", (1, 0), 3)(t), set_entry("g", "k", "weight", (1, 1), 6)(t), lumpings(k=lump([0, 0], 1, [0], {1: 3}, axis=2))(t)
-), "the lumping of 'k'")  # fmt: skip
+forge(
+    "positions joined share one lumping",
+    "concat_positions",
+    lambda t: (set_entry("g", "k", "weight", (1, 0), 3)(t), set_entry("g", "k", "weight", (1, 1), 6)(t), lumpings(k=lump([0, 0], 1, [0], {1: 3}, axis=2))(t)),
+    "the lumping of 'k'",
+)
 
 # --- pooling -------------------------------------------------------------------------------------
-forge("a maximum passes no negative scale", "avg_pool", lambda t: [node(n, "v", kind="max_pool", attrs={
-    "kernel": [2, 2], "stride": [2, 2], "padding": [0, 0], "dilation": [1, 1], "ceil_mode": False})(t) for n in "gh"], "unit 2 claims \\(scale -2")  # fmt: skip
-forge("every window of a maximum holds an element", "max_pool", lambda t: [(
-    set_attr(n, "v", "dilation", [5, 5])(t), set_attr(n, "v", "stride", [3, 3])(t), node(n, "v", shape=(None, 8 if n == "g" else 2, 1, 1))(t),
-    node(n, "y", shape=(None, 2, 1, 1))(t)) for n in "gh"], "padding only")  # fmt: skip
+forge(
+    "a maximum passes no negative scale",
+    "avg_pool",
+    lambda t: [
+        node(n, "v", kind="max_pool", attrs={"kernel": [2, 2], "stride": [2, 2], "padding": [0, 0], "dilation": [1, 1], "ceil_mode": False})(t) for n in "gh"
+    ],
+    "unit 2 claims \\(scale -2",
+)
+forge(
+    "every window of a maximum holds an element",
+    "max_pool",
+    lambda t: [
+        (
+            set_attr(n, "v", "dilation", [5, 5])(t),
+            set_attr(n, "v", "stride", [3, 3])(t),
+            node(n, "v", shape=(None, 8 if n == "g" else 2, 1, 1))(t),
+            node(n, "y", shape=(None, 2, 1, 1))(t),
+        )
+        for n in "gh"
+    ],
+    "padding only",
+)
 forge("a maximum keeps offsets", "max_pool", offset("v", 1, 2), "unit 1 claims")
 forge("counted padding breaks offsets", "avg_pool_uncounted_padding", lambda t: [set_attr(n, "v", "count_include_pad", True)(t) for n in "gh"], "unit 1 claims")
-forge("counted padding breaks constants", "avg_pool_counted_padding", both(set_entry("g", "h", "bias", 3, 1), offset("h", 3, 1), offset("v", 3, 1)), "unit 3 claims")
-forge("a divisor that is not the window breaks offsets", "avg_pool_divisor", lambda t: [set_attr(n, "v", "divisor_override", 3)(t) for n in "gh"], "unit 1 claims")
+forge(
+    "counted padding breaks constants",
+    "avg_pool_counted_padding",
+    both(set_entry("g", "h", "bias", 3, 1), offset("h", 3, 1), offset("v", 3, 1)),
+    "unit 3 claims",
+)
+forge(
+    "a divisor that is not the window breaks offsets", "avg_pool_divisor", lambda t: [set_attr(n, "v", "divisor_override", 3)(t) for n in "gh"], "unit 1 claims"
+)
 forge("an override counts short windows wrongly", "avg_pool_ceil", lambda t: [set_attr(n, "v", "divisor_override", 4)(t) for n in "gh"], "unit 1 claims")
 forge("the window stays", "avg_pool", set_attr("h", "v", "divisor_override", 4), "the reduced divisor_override")
-forge("a mean over units is pinned", "mean_moves_the_unit_axis", lambda t: [(
-    set_attr(n, "v", "axes", [2])(t), node(n, "v", shape=(None, 3))(t), node(n, "y", shape=(None, 2), params={"weight": np.ones((2, 3), "float32")})(t)
-    ) for n in "gh"] and lumpings(v="identity")(t), "averages over the unit axis")  # fmt: skip
+forge(
+    "a mean over units is pinned",
+    "mean_moves_the_unit_axis",
+    lambda t: (
+        [
+            (
+                set_attr(n, "v", "axes", [2])(t),
+                node(n, "v", shape=(None, 3))(t),
+                node(n, "y", shape=(None, 2), params={"weight": np.ones((2, 3), "float32")})(t),
+            )
+            for n in "gh"
+        ]
+        and lumpings(v="identity")(t)
+    ),
+    "averages over the unit axis",
+)
 forge("a mean moves the unit axis and keeps the rows", "mean", scale("v", 2, 2), "unit 2 claims")
 
 # --- pinned --------------------------------------------------------------------------------------
-forge("softmax is pinned", "relu", lambda t: [node(n, "v", kind="softmax", attrs={"axis": 1})(t) for n in "gh"], "identity lumpings around an operator that mixes units")
+forge(
+    "softmax is pinned",
+    "relu",
+    lambda t: [node(n, "v", kind="softmax", attrs={"axis": 1})(t) for n in "gh"],
+    "identity lumpings around an operator that mixes units",
+)
 forge("an opaque tensor is bitwise the same", "pinned", set_entry("h", "y", "0", 1, -0.0), "the reduced tensor '0' is another one")
 forge("an opaque call is the same", "pinned", lambda t: set_attr("h", "y", "target", "aten.rms_norm.default")(t), "the reduced target")
 forge("opaque arguments are the same", "pinned", lambda t: set_attr("h", "y", "args", [{"input": 0}, [2], {"param": "0"}, None, 1e-06])(t), "the reduced args")
-forge("one is not one point zero in an opaque call", "pinned", lambda t: (
-    set_attr("g", "y", "output", None)(t), set_attr("g", "y", "kwargs", {"k": 1})(t), set_attr("h", "y", "kwargs", {"k": 1.0})(t)
-), "the reduced kwargs")  # fmt: skip
-forge("an opaque operator keeps its dtype", "pinned", lambda t: (setattr(t.h, "dtype", "float64"), t.h.nodes["y"].params.update({"0": np.array([1.5, 0.0])})), "dtype float64")
-forge("an opaque operator reads the identity", "pinned", lambda t: (
-    node("g", "y", inputs=["h"])(t), node("h", "y", inputs=["h"], shape=(None, 2))(t), t.g.nodes["y"].attrs.update(args=[{"input": 0}])
-    , t.h.nodes["y"].attrs.update(args=[{"input": 0}])), "identity lumpings around an operator that mixes units")  # fmt: skip
+forge(
+    "one is not one point zero in an opaque call",
+    "pinned",
+    lambda t: (set_attr("g", "y", "output", None)(t), set_attr("g", "y", "kwargs", {"k": 1})(t), set_attr("h", "y", "kwargs", {"k": 1.0})(t)),
+    "the reduced kwargs",
+)
+forge(
+    "an opaque operator keeps its dtype",
+    "pinned",
+    lambda t: (setattr(t.h, "dtype", "float64"), t.h.nodes["y"].params.update({"0": np.array([1.5, 0.0])})),
+    "dtype float64",
+)
+forge(
+    "an opaque operator reads the identity",
+    "pinned",
+    lambda t: (
+        node("g", "y", inputs=["h"])(t),
+        node("h", "y", inputs=["h"], shape=(None, 2))(t),
+        t.g.nodes["y"].attrs.update(args=[{"input": 0}]),
+        t.h.nodes["y"].attrs.update(args=[{"input": 0}]),
+    ),
+    "identity lumpings around an operator that mixes units",
+)
 
 # --- binding -------------------------------------------------------------------------------------
 forge("inputs are the identity", "relu", lumpings(x=lump([0, 1], 1, [0, 1])), "lumping of 'x'")
@@ -217,7 +393,7 @@ forge("no node is added", "relu", lambda t: t.h.nodes.update(z=N("relu", (None, 
 forge("no node goes missing", "relu", lambda t: (t.h.nodes.pop("v"), node("h", "y", inputs=["h"])(t)), "reduced nodes")
 forge("a dropped value is gone", "dead_branch", lambda t: setattr(t.h, "nodes", {"d": t.g.nodes["d"], **t.h.nodes}), "reduced nodes")
 forge("a node reads what the original reads", "relu", node("h", "y", inputs=["h"]), "the reduced node is linear of \\['h'\\]")
-forge("a column count is the reduced size", "relu", lambda t: (set_lumping("h", columns=1)(t)), "the reduced value has shape")
+forge("a column count is the reduced size", "relu", lambda t: set_lumping("h", columns=1)(t), "the reduced value has shape")
 forge("a lumping has one class per unit", "relu", set_lumping("h", classes=(0, 0, 0, -1, 1, 2, 3)), "classes for 7 units")
 forge("a class has its representative", "relu", set_lumping("h", representatives=(0, 4, 6, 6)), "a representative outside its class")
 forge("a class number exists", "relu", set_lumping("h", classes=(0, 0, 0, -1, 1, 2, 3, 4)), "a class without representative")

@@ -62,7 +62,7 @@ def cnn() -> Graph:
     return net.add("y", "linear", (1,), "m", weight=[[1, 2, 3]]).graph()
 
 
-def wide(units: int = 64) -> Graph:
+def wide(units: int = 128) -> Graph:
     """Too many multiplications for a question about the whole; the second half of the units repeats the first."""
     rng = np.random.default_rng(0)
     first = np.tile(rng.integers(-3, 4, (units // 2, 24)), (2, 1))
@@ -103,9 +103,12 @@ def changed(graph: Graph, tensor: str, index: Any, value: float) -> Graph:
 # -- whole networks -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("graph", [mlp(), mlp("tanh"), mlp("gelu", scale=1), mlp("sigmoid", scale=1), cnn()], ids=["relu", "tanh", "gelu", "sigmoid", "cnn"])
-def test_a_reduction_is_proved_equal(graph: Graph) -> None:
-    triple = reduced(graph)
+TINY = {"relu": mlp(), "tanh": mlp("tanh", scale=-1), "gelu": mlp("gelu", scale=1), "sigmoid": mlp("sigmoid", scale=1), "cnn": cnn()}
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_reduction_is_proved_equal(name: str) -> None:
+    triple = reduced(TINY[name])
     verdict = prove_equal(*triple.files()[:2], seconds=SECONDS)
     assert isinstance(verdict, Proved), verdict
     assert verdict.vouched_by[0].startswith("Z3: equality of the whole networks proved")
@@ -132,7 +135,7 @@ def test_a_difference_comes_with_a_witness_that_replays() -> None:
 
 
 def test_a_counterexample_of_uninterpreted_functions_refutes_nothing() -> None:
-    """tanh(2u) + tanh(0) against tanh(2u): equal, which Z3 does not know of a function called exp-like; and truly different ones cannot be replayed."""
+    """Whether the networks differ depends on what gelu is, and gelu has no exact values to replay."""
     verdict = prove_equal(network_bytes(mlp("gelu", read=1)), network_bytes(mlp("gelu", read=5)), seconds=SECONDS)
     assert isinstance(verdict, Unknown)
     assert "gelu" in verdict.reason
@@ -158,7 +161,7 @@ def test_networks_with_other_inputs_or_outputs_are_not_compared() -> None:
 # -- node obligations ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("graph", [mlp(), mlp("tanh"), cnn(), wide()], ids=["relu", "tanh", "cnn", "wide"])
+@pytest.mark.parametrize("graph", [mlp(), mlp("tanh", scale=-1), cnn(), wide()], ids=["relu", "tanh", "cnn", "wide"])
 def test_the_obligations_of_a_reduction_are_proved(graph: Graph) -> None:
     triple = reduced(graph)
     assert any(isinstance(x, Lumping) for x in triple.certificate.lumpings.values())
@@ -249,8 +252,10 @@ def test_a_proof_is_vouched_for_by_both_questions() -> None:
 def test_what_was_not_asked_is_counted_with_its_reason() -> None:
     verdict = second_opinion(EXACT, *reduced(wide()).files(), seconds=SECONDS)
     assert isinstance(verdict, Proved)
-    assert verdict.vouched_by[1:] == ("Z3: not asked about the whole networks: 1664 multiply-adds, more than 2000",) or "multiply-adds" in verdict.vouched_by[1]
-    assert verdict.vouched_by[2] == "Z3: 3 of 3 node obligations proved"
+    assert verdict.vouched_by[1:] == (
+        "Z3: not asked about the whole networks: 3328 multiply-adds, more than 2000",
+        "Z3: 3 of 3 node obligations proved",
+    )
 
 
 def test_a_refuted_obligation_takes_the_proof_away() -> None:
@@ -370,7 +375,8 @@ def test_too_little_time_is_unknown() -> None:
 
 
 def test_answers_given_before_the_time_is_up_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    _worker("""import time\nprint('{"node": "h", "answer": "proved"}', flush=True)\nprint('{"node": "a"', flush=False)\ntime.sleep(60)""")(monkeypatch, tmp_path)
+    text = """import time\nprint('{"node": "h", "answer": "proved"}\\n{"node": "a"', end="", flush=True)\ntime.sleep(60)"""
+    _worker(text)(monkeypatch, tmp_path)
     nodes = smt._ask_nodes([tmp_path], 1.0, 100)
     assert (nodes.proved, nodes.problem) == (1, "stopped after 1 seconds")
 
@@ -384,7 +390,7 @@ def test_unreadable_files_are_unknown(data: bytes) -> None:
 
 
 def test_a_hard_question_ends_in_time() -> None:
-    """Two hidden layers, one permuted: equal, and beyond Z3 in two seconds."""
+    """Two hidden layers, one permuted: equal, and most likely beyond Z3 in three seconds."""
     rng = np.random.default_rng(1)
     first, second, last = (rng.integers(-9, 9, s).astype(np.float32) for s in ((12, 6), (12, 12), (1, 12)))
     order = rng.permutation(12)
@@ -394,5 +400,5 @@ def test_a_hard_question_ends_in_time() -> None:
         return out.add("b", "relu", (12,), "g").add("y", "linear", (1,), "b", weight=last).graph()
 
     one, two = net(first, second), net(first[order] * 2, second[:, order] / 2)
-    verdict = prove_equal(network_bytes(one), network_bytes(two), seconds=2)
-    assert not isinstance(verdict, Refuted)
+    verdict = prove_equal(network_bytes(one), network_bytes(two), seconds=3)
+    assert isinstance(verdict, Proved) or (isinstance(verdict, Unknown) and "Z3: no answer" in verdict.reason)

@@ -11,7 +11,8 @@ from torch import nn
 from trap import accepted, linear, mlp, net, read, reduced, refused, tensor, units
 
 import lumpnet
-from lumpnet.errors import LumpnetError
+from lumpnet.errors import LumpnetError, RoundingError
+from lumpnet.verdict import Proved
 
 X = torch.zeros(2, 2)
 
@@ -235,12 +236,28 @@ def test_wider_weights_hold_sums_that_narrow_ones_round():
 
 
 def test_narrow_weights_of_a_double_network():
-    """dtype="float32" rounds; exactness is then claimed of the quotient, and with require="exact" the claim is refused or true."""
+    """dtype="float32" rounds every stored weight, and the claim says so."""
     model = mlp([[0.1, 0.7], [0.1, 0.7]], [0.5, 0.5], nn.ReLU(), torch.float64)
     found = lumpnet.reduce(model, X.double(), dtype="float32")
-    assert isinstance(found.verdict, lumpnet.Proved)
-    assert found.rounding == "nearest"
-    assert units(found, "0") == 1
+    assert isinstance(found.verdict, Proved), found.verdict
+    assert (units(found, "0"), found.rounding) == (1, "nearest")
+    short = lumpnet.reduce(mlp([[0.5, 0.75], [0.5, 0.75]], [0.5, 0.5], nn.ReLU(), torch.float64), X.double(), dtype="float32")
+    assert (units(short, "0"), short.rounding) == (1, "none")
+
+
+def test_narrow_weights_that_overflow_are_an_error():
+    model = mlp([[1e300, 0.7], [0.1, 0.7]], [0.5, 0.5], nn.ReLU(), torch.float64)
+    with pytest.raises(RoundingError, match=r"no finite value in the output dtype.*float64"):
+        lumpnet.reduce(model, X.double(), dtype="float32")
+
+
+def test_narrow_batch_norms_are_an_error():
+    """The rule for batch norm is about its stored numbers: they may not be rounded."""
+    model = net(nn.Linear(2, 2).double(), nn.BatchNorm1d(2).double(), nn.Linear(2, 1).double())
+    with torch.no_grad():
+        model[1].running_var.fill_(0.1)
+    with pytest.raises(RoundingError, match=r"node '1'.*float32"):
+        lumpnet.reduce(model, X.double(), dtype="float32")
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 import lumpnet
-from lumpnet.api import Network, Reduction
+from lumpnet.api import Network, Reduction, lower
 from lumpnet.certificate import dumps
 from lumpnet.check import check_files
 from lumpnet.errors import NoExactValue
@@ -150,7 +150,7 @@ def same_function(one: Graph, two: Graph, rounding: str = "none") -> None:
 
 
 def _in_double(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    model = lumpnet.lower(Network(graph)).double()
+    model = lower(Network(graph)).double()
     with torch.no_grad():
         out = model(*(torch.as_tensor(x.astype(np.float64) % 4) for x in inputs.values()))
     return {name: value.numpy() for name, value in zip(graph.outputs, _several(out), strict=True)}

@@ -16,7 +16,7 @@ from lumpnet.certificate import Surd
 from lumpnet.check.graph import Case, Kind, Node
 from lumpnet.check.numbers import Array, add_reals, fractions, integer_parts, misfits, scale_real
 from lumpnet.check.outcome import Refusal
-from lumpnet.check.relation import ZERO, Law, Relation, Rows, Shape, carry, combinations
+from lumpnet.check.relation import ONE, ZERO, Law, Relation, Rows, Shape, carry, combinations
 
 
 def _broadcast(node: Node, ins: list[Shape]) -> Shape:
@@ -50,7 +50,7 @@ def _paired(one: Rows, two: Rows, law: Callable[[Law, Law], Law | None]) -> Rows
         result = law(one.laws[pair[0]], two.laws[pair[1]])
         known[here] = result is not None
         number[here] = table.setdefault(pair, len(laws))
-        laws.append(result if result is not None else (ZERO, ZERO, ZERO))
+        laws.append(result if result is not None else (ONE, ZERO))
     kept = np.where((one.kept == two.kept) & known, one.kept, -1)
     return Rows(np.where(known, column, fresh), number, laws, kept, np.arange(len(column)), known)
 
@@ -106,13 +106,13 @@ def _mul(case: Case) -> str:
 def _stored(case: Case, out: Relation, values: list[Fraction], role: str) -> None:
     """The reduced node's `role` holds these values, one per kept column (identity: zeros)."""
     node = case.counterpart
-    stored = node.param(role)
+    stored, rounding = node.param(role), case.rounding
     if stored is None:
-        stored = np.zeros((), np.float64)
+        stored, rounding = np.zeros((), np.float64), "none"
     elif stored.ndim and node.attrs["axis"] != out.axis:
         raise Refusal(case.where, f"the reduced {role} acts on axis {node.attrs['axis']}", f"the unit axis {out.axis}")
     tops, bottoms = integer_parts(values)
-    bad = np.flatnonzero(misfits(tops, 0, bottoms, np.broadcast_to(stored, tops.shape), case.rounding if stored.ndim else "none"))
+    bad = np.flatnonzero(misfits(tops, 0, bottoms, np.broadcast_to(stored, tops.shape), rounding))
     if len(bad):
         found = np.broadcast_to(stored, tops.shape)[bad[0]]
         raise Refusal(case.where, f"the reduced {role} of column {bad[0]} is {found!r}", f"{values[bad[0]]}")

@@ -106,4 +106,3 @@ KINDS = {
     "gelu": _kind(_exactly, _at_zero(ZERO), approximate=lambda value: value in ("none", "tanh")),
     "hardtanh": _kind(_clip_row, _clipped, min=number, max=number),
 }
-

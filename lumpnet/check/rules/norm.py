@@ -101,5 +101,7 @@ def _constant(case: Case, inn: Relation, out: Relation, unit: int) -> None:
 
 
 KINDS = {
-    "batch_norm": Kind(_shape, _oblige, roles=("mean", "var"), optional=("weight", "bias", "num_batches_tracked"), attrs={"eps": number}, training=("momentum",)),
+    "batch_norm": Kind(
+        _shape, _oblige, roles=("mean", "var"), optional=("weight", "bias", "num_batches_tracked"), attrs={"eps": number}, training=("momentum",)
+    ),
 }

@@ -53,8 +53,8 @@ def _opaque(case: Case) -> str:
     if not all(r.identity for r in (case.out, *case.ins)):
         _refuse_lumping(case)
     node, reduced = case.node, case.counterpart
-    if node.dtype != reduced.dtype:
-        raise Refusal(case.where, f"dtype {reduced.dtype} in the reduced network", f"{node.dtype}, since an opaque operator may depend on it")
+    if node.dtype != reduced.dtype or case.dtypes[0] != case.dtypes[1]:
+        raise Refusal(case.where, f"dtype {case.dtypes[1]} in the reduced network", f"{case.dtypes[0]}, since an opaque operator may depend on it")
     for role in sorted({*node.params, *reduced.params}):
         mine, its = node.params.get(role), reduced.params.get(role)
         if mine is None or its is None or mine.dtype != its.dtype or mine.data.shape != its.data.shape or not _same_bytes(mine.data, its.data):

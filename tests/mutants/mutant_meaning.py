@@ -1,0 +1,313 @@
+"""What a network file computes, exactly: integers over one denominator an array, in this file's own words.
+
+Functions without rational values are replaced by stand-ins that keep the laws a
+proof may use and no other: odd ones by an odd polynomial, sigmoid by one with
+f(-u) = 1 - f(u), GELU and SiLU by polynomials with f(0) = 0, softmax and opaque
+calls by polynomials that mix everything. The square root of a batch norm is
+`outer * rho(core)`, with v = outer^2 * core and rho(core) within 2^-90 of the root:
+ratios of roots that are rational stay what they are. A proof never depends on
+more, so two networks that differ here are not equal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from itertools import product
+from typing import Any
+
+import numpy as np
+from mutant_triples import Json, Net, compact
+
+POINTS = 24
+
+
+class Undefined(Exception):
+    """The network has no value here (a window without elements)."""
+
+
+class Exact:
+    """The array `ints / den`, ints of Python integers."""
+
+    __slots__ = ("den", "ints")
+
+    def __init__(self, ints: np.ndarray, den: int = 1):
+        self.ints, self.den = ints, den
+
+    def lowest(self) -> Exact:
+        common = self.den
+        for value in self.ints.flat:
+            if common == 1:
+                return self
+            common = math.gcd(common, value)
+        return Exact(self.ints // common, self.den // common) if self.ints.size else Exact(self.ints)
+
+    def times(self, other: Exact) -> Exact:
+        return Exact(self.ints * other.ints, self.den * other.den)
+
+    def plus(self, other: Exact) -> Exact:
+        den = math.lcm(self.den, other.den)
+        return Exact(self.ints * (den // self.den) + other.ints * (den // other.den), den)
+
+    def shaped(self, *shape: int) -> Exact:
+        return Exact(self.ints.reshape(shape), self.den)
+
+    def same(self, other: Exact) -> bool:
+        return self.ints.shape == other.ints.shape and bool((self.ints * other.den == other.ints * self.den).all())
+
+
+def exactly(values: np.ndarray | Sequence[Any]) -> Exact:
+    """Floats or fractions as they are."""
+    array = np.asarray(values)
+    pairs = [v.as_integer_ratio() for v in array.reshape(-1).tolist()]
+    den = math.lcm(*(q for _, q in pairs)) if pairs else 1
+    ints = np.empty(array.shape, dtype=object)
+    ints.reshape(-1)[:] = [p * (den // q) for p, q in pairs]
+    return Exact(ints, den)
+
+
+class Roots:
+    """Square roots, one stand-in for each class of numbers up to rational squares."""
+
+    def __init__(self) -> None:
+        self.cores: list[Fraction] = [Fraction(1)]
+        self.known: dict[Fraction, Fraction] = {}
+
+    def __call__(self, v: Fraction) -> Fraction:
+        if v not in self.known:
+            self.known[v] = self._root(v)
+        return self.known[v]
+
+    def _root(self, v: Fraction) -> Fraction:
+        for core in self.cores:
+            q = v / core
+            p, r = math.isqrt(q.numerator), math.isqrt(q.denominator)
+            if p * p == q.numerator and r * r == q.denominator:
+                return Fraction(p, r) * (self._near(core) if core != 1 else 1)
+        self.cores.append(v)
+        return self._near(v)
+
+    @staticmethod
+    def _near(v: Fraction) -> Fraction:
+        shift = 180 + 2 * max(0, v.denominator.bit_length() - v.numerator.bit_length())
+        return Fraction(math.isqrt((v.numerator << shift) // v.denominator), 1 << shift // 2)
+
+
+def points(net: Net, count: int = POINTS) -> dict[str, Exact]:
+    """Random rational inputs: small halves, zeros, single large and tiny entries. The same for the same input shapes."""
+    out = {}
+    for k, value in enumerate(net.graph["inputs"]):
+        shape = (count, *value["shape"][1:])
+        rng = np.random.default_rng([k, *(int(n) for n in value["shape"][1:])])
+        ints = rng.integers(-16, 17, size=shape) << 16
+        large = rng.random(shape) < 0.1
+        ints = np.where(large, ints << rng.integers(0, 14, size=shape), ints)
+        ints = np.where(rng.random(shape) < 0.1, ints >> 10, ints)
+        ints = np.where(rng.random(shape) < 0.1, 0, ints)
+        if count:
+            ints[0] = 0
+        out[value["name"]] = Exact(ints.astype(object), 1 << 17)
+    return out
+
+
+def outputs(net: Net, roots: Roots, params: dict[str, dict[str, Exact]] | None = None, count: int = POINTS) -> list[Exact]:
+    """The outputs on `points`; `params` replaces stored parameters of some nodes. Raises `Undefined`."""
+    values = points(net, count)
+    for node in net.nodes:
+        own = {role: exactly(t) for role, t in net.params(node).items() if t.dtype.kind == "f" and node["kind"] != "opaque"}
+        own |= (params or {}).get(node["name"], {})
+        raw = net.params(node) if node["kind"] == "opaque" else {}
+        values[node["name"]] = _apply(node, [values[x] for x in node["inputs"]], own, roots, raw).lowest()
+    return [values[name] for name in net.graph["outputs"]]
+
+
+def _apply(node: Json, ins: list[Exact], p: dict[str, Exact], roots: Roots, raw: dict[str, np.ndarray]) -> Exact:
+    x, a = ins[0] if ins else Exact(np.zeros((1,), object)), node["attrs"]
+    match node["kind"]:
+        case "linear":
+            return _shift(Exact(_dot(x.ints, p["weight"].ints), x.den * p["weight"].den), p.get("bias"), x.ints.ndim - 1)
+        case "conv":
+            return _shift(_conv(x, p["weight"], a), p.get("bias"), 1)
+        case "batch_norm":
+            return _batch_norm(x, p, a, roots)
+        case "identity" | "dropout":
+            return x
+        case "relu":
+            return Exact(np.maximum(x.ints, 0), x.den)
+        case "leaky_relu":
+            slope = Fraction(a["slope"])
+            return Exact(np.where(x.ints < 0, x.ints * slope.numerator, x.ints * slope.denominator), x.den * slope.denominator)
+        case "hardtanh":
+            low, high = Fraction(a["min"]), Fraction(a["max"])
+            den = math.lcm(x.den, low.denominator, high.denominator)
+            return Exact(np.minimum(np.maximum(x.ints * (den // x.den), int(low * den)), int(high * den)), den)
+        case "tanh":
+            return _polynomial(x, abs(x.ints), 1, 1)
+        case "sigmoid":
+            return _polynomial(x, abs(x.ints), 1, 3).times(_number(Fraction(1, 4))).plus(_number(Fraction(1, 2)))
+        case "silu":
+            return _polynomial(x, x.ints, 1, -3)
+        case "gelu":
+            return _polynomial(x, x.ints, 1, 1 if a["approximate"] == "none" else 2)
+        case "add":
+            return x.plus(ins[1])
+        case "mul":
+            return x.times(ins[1])
+        case "mul_constant":
+            return x.times(_along(p["factor"], a["axis"], x.ints.ndim))
+        case "add_constant":
+            return x.plus(_along(p["term"], a["axis"], x.ints.ndim))
+        case "concat":
+            den = math.lcm(*(i.den for i in ins))
+            return Exact(np.concatenate([i.ints * (den // i.den) for i in ins], a["axis"]), den)
+        case "reshape":
+            return x.shaped(len(x.ints), *a["shape"])
+        case "permute":
+            return Exact(x.ints.transpose(a["dims"]), x.den)
+        case "max_pool":
+            return _max_pool(x, a)
+        case "avg_pool":
+            return _avg_pool(x, a)
+        case "adaptive_avg_pool" | "adaptive_max_pool":
+            return _adaptive(x, a["output_size"], node["kind"])
+        case "mean":
+            total = x.ints.sum(axis=tuple(a["axes"]), keepdims=a["keepdim"])
+            return Exact(np.asarray(total, dtype=object), x.den * math.prod(x.ints.shape[k] for k in a["axes"]))
+        case "softmax":
+            total = Exact(x.ints.sum(axis=a["axis"], keepdims=True) * (2 + a["axis"]), x.den)
+            return _polynomial(x, x.ints, 1, 0).plus(total)
+        case "opaque":
+            return _opaque(node, ins, raw)
+    raise Undefined(f"no meaning for {node['kind']}")
+
+
+def _number(value: Fraction) -> Exact:
+    return exactly([value]).shaped()
+
+
+def _polynomial(x: Exact, other: np.ndarray, square: int, linear: int) -> Exact:
+    """square * x * other + linear * x"""
+    return Exact(x.ints * other * square + x.ints * (linear * x.den), x.den * x.den)
+
+
+def _dot(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    return np.asarray(np.dot(x, weight.T), dtype=object)
+
+
+def _along(value: Exact, axis: int | None, rank: int) -> Exact:
+    if value.ints.ndim == 0:
+        return value
+    return value.shaped(*(-1 if k == axis else 1 for k in range(rank)))
+
+
+def _shift(x: Exact, bias: Exact | None, axis: int) -> Exact:
+    return x if bias is None else x.plus(_along(bias, axis, x.ints.ndim))
+
+
+def _padded(x: np.ndarray, before: Sequence[int], after: Sequence[int], fill: object) -> np.ndarray:
+    return np.pad(x, [(0, 0), (0, 0), *zip(before, after, strict=True)], constant_values=fill)
+
+
+def _taps(x: np.ndarray, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int], counts: Sequence[int]) -> Iterator[np.ndarray]:
+    for tap in product(*map(range, kernel)):
+        yield x[(slice(None), slice(None), *(slice(t * d, t * d + s * (c - 1) + 1, s) for t, d, s, c in zip(tap, dilation, stride, counts, strict=True)))]
+
+
+def _conv(x: Exact, weight: Exact, a: Json) -> Exact:
+    w, groups = weight.ints, a["groups"]
+    kernel = w.shape[2:]
+    padded = _padded(x.ints, a["padding"], a["padding"], 0)
+    counts = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(padded.shape[2:], kernel, a["stride"], a["dilation"], strict=True)]
+    width, rows = w.shape[1], w.shape[0] // groups
+    flat = w.reshape(*w.shape[:2], -1)
+    out = np.zeros((len(x.ints), w.shape[0], *counts), dtype=object)
+    for tap, view in enumerate(_taps(padded, kernel, a["stride"], a["dilation"], counts)):
+        for g in range(groups):
+            part = np.moveaxis(view[:, g * width : (g + 1) * width], 1, -1)
+            out[:, g * rows : (g + 1) * rows] += np.moveaxis(np.dot(part, flat[g * rows : (g + 1) * rows, :, tap].T), -1, 1)
+    return Exact(out, x.den * weight.den)
+
+
+def _batch_norm(x: Exact, p: dict[str, Exact], a: Json, roots: Roots) -> Exact:
+    eps, n = Fraction(a["eps"]), p["var"].ints.shape[0]
+    variances = [Fraction(v, p["var"].den) + eps for v in p["var"].ints.tolist()]
+    if any(v <= 0 for v in variances):
+        raise Undefined("a variance that is not positive")
+    factors = exactly(np.array([1 / roots(v) for v in variances] or np.zeros(0), dtype=object))
+    one, zero = Exact(np.ones(n, dtype=object)), Exact(np.zeros(n, dtype=object))
+    slope = factors.times(p.get("weight", one)).lowest()
+    mean = Exact(-p["mean"].ints, p["mean"].den)
+    rank = x.ints.ndim
+    return x.plus(_along(mean, 1, rank)).times(_along(slope, 1, rank)).plus(_along(p.get("bias", zero), 1, rank))
+
+
+def _windows(x: np.ndarray, a: Json, fill: object) -> tuple[np.ndarray, list[int], list[int]]:
+    dilation = a.get("dilation", [1] * len(a["kernel"]))
+    counts, after = [], []
+    for n, k, s, p, d in zip(x.shape[2:], a["kernel"], a["stride"], a["padding"], dilation, strict=True):
+        room = n + 2 * p - d * (k - 1) - 1
+        count = -(-room // s) + 1 if a["ceil_mode"] else room // s + 1
+        if a["ceil_mode"] and (count - 1) * s >= n + p:
+            count -= 1
+        counts.append(count)
+        after.append(max(0, (count - 1) * s + (k - 1) * d + 1 - n - p))
+    return _padded(x, a["padding"], after, fill), counts, dilation
+
+
+def _max_pool(x: Exact, a: Json) -> Exact:
+    padded, counts, dilation = _windows(x.ints, a, None)
+    best = None
+    for view in _taps(padded, a["kernel"], a["stride"], dilation, counts):
+        here = np.equal(view, None)
+        best = view.copy() if best is None else np.where(np.equal(best, None), view, np.where(here, best, np.maximum(*_whole(best, view, here))))
+    if best is None or np.equal(best, None).any():
+        raise Undefined("a window without elements")
+    return Exact(np.asarray(best, dtype=object), x.den)
+
+
+def _whole(best: np.ndarray, view: np.ndarray, here: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.where(np.equal(best, None), 0, best), np.where(here, 0, view)
+
+
+def _avg_pool(x: Exact, a: Json) -> Exact:
+    padded, counts, dilation = _windows(x.ints, a, 0)
+    total = sum(_taps(padded, a["kernel"], a["stride"], dilation, counts))
+    if a["divisor_override"] is not None:
+        return Exact(np.asarray(total, dtype=object), x.den * a["divisor_override"])
+    divisor = np.ones((), dtype=object)
+    for n, k, s, p, c in zip(x.ints.shape[2:], a["kernel"], a["stride"], a["padding"], counts, strict=True):
+        sizes = []
+        for i in range(c):
+            start, stop = i * s - p, min(i * s - p + k, n + p)
+            sizes.append(stop - start if a["count_include_pad"] else min(stop, n) - max(start, 0))
+        divisor = divisor[..., None] * np.array(sizes, dtype=object)
+    if (divisor <= 0).any():
+        raise Undefined("an average over no element")
+    den = math.lcm(*divisor.flat)
+    return Exact(total * (den // divisor), x.den * den)
+
+
+def _adaptive(x: Exact, sizes: list[int], kind: str) -> Exact:
+    regions = [[(i * n // o, -(-(i + 1) * n // o)) for i in range(o)] for n, o in zip(x.ints.shape[2:], sizes, strict=True)]
+    den = math.lcm(*(math.prod(b - a for a, b in at) for at in product(*regions)))
+    out = np.zeros((*x.ints.shape[:2], *sizes), dtype=object)
+    for index, at in zip(np.ndindex(*sizes), product(*regions), strict=True):
+        region = x.ints[(slice(None), slice(None), *(slice(a, b) for a, b in at))].reshape(*x.ints.shape[:2], -1)
+        value = region.max(axis=2) * den if kind == "adaptive_max_pool" else region.sum(axis=2) * (den // region.shape[2])
+        out[(slice(None), slice(None), *index)] = value
+    return Exact(out, x.den * den)
+
+
+def _opaque(node: Json, ins: list[Exact], raw: dict[str, np.ndarray]) -> Exact:
+    """A polynomial of all inputs that depends on everything the call says."""
+    if not ins or node["shape"][0] is not None:
+        raise Undefined("an opaque call without a batch")
+    said = compact([node["attrs"][key] for key in ("target", "args", "kwargs", "output")]) + node["dtype"]
+    said += "".join(f"{role}{t.dtype}{t.shape}{t.tobytes().hex()}" for role, t in sorted(raw.items()))
+    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(said.encode()).digest()[:8], "little"))
+    den = math.lcm(*(i.den for i in ins))
+    flat = np.concatenate([(i.ints * (den // i.den)).reshape(len(i.ints), -1) for i in ins], axis=1)
+    mixed = _dot(flat, rng.integers(-3, 4, size=(math.prod(node["shape"][1:]), flat.shape[1])).astype(object))
+    return _polynomial(Exact(mixed, den), mixed, 1, 5).shaped(len(flat), *node["shape"][1:])

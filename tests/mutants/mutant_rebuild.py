@@ -1,0 +1,201 @@
+"""The quotient that a certificate's lumpings describe, true or not, computed in fractions and in this file's own words.
+
+Serves twice: mutants get a reduced network that *fits* their false lumpings, so
+that only the obligation itself can refuse them; and a proof with rounding
+"nearest" is judged by the exact quotient.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from mutant_triples import Json, Net
+
+from lumpnet.exact import round_to
+
+Params = dict[str, np.ndarray]
+
+
+class Rows:
+    """A lumping as unit -> (class, scale, offset); class -1 is constant, classes from `columns` on are not in the reduced network."""
+
+    def __init__(self, classes: list[int], reps: list[int], columns: int, scale: Json, offset: Json):
+        self.classes, self.reps, self.columns = classes, reps, columns
+        self._scale, self._offset = scale, offset
+
+    def scale(self, unit: int) -> Fraction:
+        return Fraction(self._scale.get(str(unit), 1)) if self.classes[unit] >= 0 else Fraction(0)
+
+    def offset(self, unit: int) -> Fraction:
+        """Raises `ValueError` for a constant that is no fraction."""
+        value = self._offset.get(str(unit), 0)
+        if isinstance(value, list):
+            raise ValueError("an irrational constant")
+        return Fraction(value)
+
+    @property
+    def shifted(self) -> list[int]:
+        return [unit for unit in range(len(self.classes)) if self._offset.get(str(unit), 0) != 0]
+
+    def kept(self) -> list[int]:
+        return self.reps[: self.columns]
+
+
+def is_absent(lumping: Any) -> bool:
+    return lumping == "dropped" or (lumping != "identity" and lumping["columns"] == 0)
+
+
+def rows(lumping: Any, shape: list[int], axis: int) -> Rows:
+    """The lumping seen along `axis`. Raises `ValueError` where it speaks of another one."""
+    if isinstance(lumping, str):
+        units = list(range(shape[axis]))
+        return Rows(units, units, len(units) if lumping == "identity" else 0, {}, {})
+    if lumping["axis"] != axis:
+        raise ValueError("another axis")
+    return Rows(lumping["class"], lumping["representative"], lumping["columns"], lumping["scale"], lumping["offset"])
+
+
+def reduced_shape(lumping: Any, shape: list[Any]) -> list[Any]:
+    if isinstance(lumping, str):
+        return list(shape)
+    return [*shape[: lumping["axis"]], lumping["columns"], *shape[lumping["axis"] + 1 :]]
+
+
+def exact_params(g: Net, lumpings: Json, node: Json, kind: str, groups: int = 1) -> Params:
+    """The parameters of a node's counterpart of this kind, as fractions."""
+    values, own = g.values(), g.params(node)
+    out_axis = lumpings[node["name"]]["axis"] if isinstance(lumpings[node["name"]], dict) else None
+    if kind == "add_constant" and node["kind"] == "add":
+        axis = out_axis or len(node["shape"]) - 1
+        out = rows(lumpings[node["name"]], node["shape"], axis)
+        gone = next(rows(lumpings[x], values[x]["shape"], axis) for x in node["inputs"] if is_absent(lumpings[x]))
+        return {"term": _array([gone.offset(unit) for unit in out.kept()])}
+    if node["kind"] in ("linear", "conv"):
+        return _affine(g, lumpings, node, groups)
+    if node["kind"] == "batch_norm":
+        out = rows(lumpings[node["name"]], node["shape"], 1)
+        return {role: _array(np.asarray(t)[out.kept()].tolist()) for role, t in own.items() if role != "num_batches_tracked"}
+    if node["kind"] in ("add_constant", "mul_constant"):
+        (role,) = own
+        axis = out_axis or node["attrs"]["axis"]
+        if own[role].ndim == 0 and out_axis is None:
+            return {role: _array(own[role].tolist())}
+        inn, out = rows(lumpings[node["inputs"][0]], values[node["inputs"][0]]["shape"], axis), rows(lumpings[node["name"]], node["shape"], axis)
+        stored = [Fraction(float(v)) for v in np.broadcast_to(own[role], (len(out.classes),))]
+        return {role: _array([stored[u] + inn.offset(u) if role == "term" else stored[u] * inn.scale(u) for u in out.kept()])}
+    return {}
+
+
+def _array(values: Any) -> np.ndarray:
+    raw = np.asarray(values)
+    out = np.empty(raw.shape, dtype=object)
+    out.reshape(-1)[:] = [Fraction(v) for v in raw.reshape(-1).tolist()]
+    return out
+
+
+def _affine(g: Net, lumpings: Json, node: Json, groups: int) -> Params:
+    own, name = g.params(node), node["inputs"][0]
+    in_shape = g.values()[name]["shape"]
+    last = node["kind"] == "linear"
+    inn = rows(lumpings[name], in_shape, len(in_shape) - 1 if last else 1)
+    out = rows(lumpings[node["name"]], node["shape"], len(node["shape"]) - 1 if last else 1)
+    weight = own["weight"].reshape(*own["weight"].shape[:2], -1)
+    mine = node["attrs"].get("groups", 1)
+    per_row, width = max(len(weight) // mine, 1), weight.shape[1]
+    kept = out.kept()
+    dense = np.zeros((len(kept), inn.columns, weight.shape[2]), dtype=object)
+    bias = [Fraction(float(own["bias"][r])) if "bias" in own else Fraction(0) for r in kept]
+    for at, r in enumerate(kept):
+        for local in range(width):
+            unit = r // per_row * width + local
+            entries = [Fraction(w) for w in weight[r, local].tolist()]
+            if 0 <= inn.classes[unit] < inn.columns:
+                scale = inn.scale(unit)
+                dense[at, inn.classes[unit]] += [w * scale for w in entries]
+            if unit in inn.shifted and any(entries):
+                bias[at] += sum(entries, Fraction(0)) * inn.offset(unit)
+    rows_each, columns_each = max(len(kept) // groups, 1), inn.columns // groups
+    cut = np.zeros((len(kept), columns_each, weight.shape[2]), dtype=object)
+    for at in range(len(kept)):
+        base = at // rows_each * columns_each
+        cut[at] = dense[at, base : base + columns_each]
+    cut = cut.reshape(len(kept), columns_each, *own["weight"].shape[2:])
+    return {"weight": cut} | ({"bias": _array(bias)} if "bias" in own or any(bias) else {})
+
+
+def counterpart(g: Net, lumpings: Json, node: Json) -> Json | None:
+    """The reduced node's JSON, without parameters."""
+    name = node["name"]
+    if is_absent(lumpings[name]):
+        return None
+    new = dict(node, attrs=dict(node["attrs"]), params={}, shape=reduced_shape(lumpings[name], node["shape"]))
+    gone = [x for x in node["inputs"] if is_absent(lumpings[x])]
+    if node["kind"] == "concat":
+        new["inputs"] = [x for x in node["inputs"] if x not in gone]
+    elif node["kind"] == "add" and len(gone) == 1:
+        term = exact_params(g, lumpings, node, "add_constant")["term"]
+        new["inputs"] = [x for x in node["inputs"] if x not in gone]
+        axis = lumpings[name]["axis"] if isinstance(lumpings[name], dict) else len(node["shape"]) - 1
+        new["kind"], new["attrs"] = ("add_constant", {"axis": axis}) if any(term) else ("identity", {})
+    elif node["kind"] == "reshape":
+        new["attrs"]["shape"] = new["shape"][1:]
+    elif node["kind"] == "conv" and node["attrs"]["groups"] > 1:
+        units, columns = g.values()[node["inputs"][0]]["shape"][1], reduced_shape(lumpings[node["inputs"][0]], g.values()[node["inputs"][0]]["shape"])[1]
+        groups = node["attrs"]["groups"] * columns // units
+        new["attrs"]["groups"] = groups if groups and columns % groups == 0 and new["shape"][1] % groups == 0 else 1
+    return new
+
+
+def quotient(g: Net, lumpings: Json, dtype: str | None = None) -> tuple[Net, str]:
+    """The reduced network that fits the lumpings, and its rounding. Raises `ValueError`, `IndexError`, ... where there is none."""
+    h = Net(dict(g.graph, inputs=[dict(v) for v in g.graph["inputs"]], nodes=[]), {})
+    floats = next((v["dtype"] for v in g.values().values() if v["dtype"].startswith("float")), "float32")
+    wanted = dtype or floats
+    rounding = "none"
+    for value in h.graph["inputs"]:
+        value["dtype"] = wanted if value["dtype"] == floats else value["dtype"]
+    for node in g.nodes:
+        new = counterpart(g, lumpings, node)
+        if new is None:
+            continue
+        new["dtype"] = wanted if new["dtype"] == floats else new["dtype"]
+        stored, kept_as_is = {}, g.params(node)
+        for role, exact in exact_params(g, lumpings, node, new["kind"], new["attrs"].get("groups", 1)).items():
+            rounded = [round_to(q, wanted) for q in exact.reshape(-1)]
+            if None in rounded:
+                raise ValueError("overflow")
+            if any(Fraction(r or 0.0) != q for r, q in zip(rounded, exact.reshape(-1), strict=True)):
+                rounding = "nearest"
+            stored[role] = np.array(rounded, wanted).reshape(exact.shape)
+        if node["kind"] == "opaque" or "num_batches_tracked" in kept_as_is:
+            stored |= {role: t for role, t in kept_as_is.items() if role not in stored}
+        for role, tensor in stored.items():
+            key = f"{new['name']}.{role}"
+            h.tensors[key], new["params"][role] = tensor, key
+        h.nodes.append(new)
+    return h, rounding
+
+
+def quotient_params(g: Net, h: Net, lumpings: Json) -> dict[str, Params]:
+    """The exact parameters of every node of the reduced network `h`."""
+    out = {}
+    for new in h.nodes:
+        node = g.node(new["name"])
+        if node is not None and node["kind"] != "opaque":
+            out[new["name"]] = exact_params(g, lumpings, node, new["kind"], new["attrs"].get("groups", 1))
+    return out
+
+
+def misrounded(h: Net, exact: dict[str, Params]) -> str | None:
+    """The first stored number that is not its exact value rounded to nearest even (missing: bias 0, weight 1)."""
+    for node in h.nodes:
+        stored = h.params(node)
+        for role, values in exact.get(node["name"], {}).items():
+            missing = np.full(values.shape, 1.0 if role == "weight" else 0.0)
+            for q, s in zip(values.reshape(-1), np.broadcast_to(stored.get(role, missing), values.shape).reshape(-1).tolist(), strict=True):
+                if round_to(q, node["dtype"]) != s:
+                    return f"{node['name']}.{role}: {s!r} for {q} ({math.inf if not q else float(q)})"
+    return None
