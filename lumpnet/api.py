@@ -226,7 +226,7 @@ def check(original: Any, reduced: Any, certificate: Certificate | str | Path, *,
     with tempfile.TemporaryDirectory(prefix="lumpnet-") as folder:
         paths = [_as_file(model, example_inputs, Path(folder) / f"{name}.safetensors") for name, model in (("original", original), ("reduced", reduced))]
         written = _as_file(certificate, None, Path(folder) / "certificate.json")
-        verdict = check_files(*paths, written)
+        verdict = check_files(paths[0], paths[1], written)
         for which, model, path in zip(("original", "reduced"), (original, reduced), paths, strict=True):
             if isinstance(model, str | Path | Network):
                 continue
@@ -240,7 +240,7 @@ def check(original: Any, reduced: Any, certificate: Certificate | str | Path, *,
         if smt:
             from lumpnet.evidence.smt import second_opinion  # loads z3
 
-            verdict = second_opinion(verdict, *(_read(path) for path in (*paths, written)))
+            verdict = second_opinion(verdict, _read(paths[0]), _read(paths[1]), _read(written))
     if isinstance(verdict, Proved) and vouched:
         verdict = replace(verdict, vouched_by=(*verdict.vouched_by, *vouched))
     return verdict

@@ -152,7 +152,12 @@ def strict_json(data: bytes, where: str, error: type[LumpnetError], limit: int =
             json.dumps(out, ensure_ascii=False).encode("utf-8")
         return out
     except UnicodeError as problem:
-        raise error(where, f"not UTF-8 text ({problem.reason if hasattr(problem, 'reason') else problem})", "JSON in UTF-8") from problem
+        raise error(
+            where,
+            f"not UTF-8 text ({problem.reason if hasattr(problem, 'reason') else problem})",
+            "JSON in UTF-8",
+            "pass the certificate or network file that lumpnet wrote",
+        ) from problem
     except (ValueError, RecursionError) as problem:
         raise error(where, f"not JSON ({problem})", "one JSON object", "write the file again with lumpnet") from problem
 

@@ -6,8 +6,8 @@ of units a layer. It shares nothing with the product but the graph.
 For each value and each pair of units (i, j) there is a relation `x_i = r x_j + c`
 or none; a constant unit may leave. Nodes forbid pairs (`cut`) and constants to
 leave (`keep`) until nothing more is forbidden. Units that no output observes
-forbid nothing; which units those are is computed from the relations, and both
-alternate until stable. Two units that are constant and must stay are `free`:
+forbid nothing; which units those are is computed from the relations, starting
+from the outputs alone, and both grow together until stable. Two units that are constant and must stay are `free`:
 any ratio is true of them, so they take the ratio that a neighbour needs
 (`wish`), and the ratio of their values where no neighbour cares.
 """
@@ -234,29 +234,48 @@ class Reference:
         self.val = {v: [None] * n for v, n in self.n.items()}
         self.table = {v: {} for v in self.n}  # every unit alone
         self.cut = {v: {frozenset(p) for p in combinations(units[v], 2)} for v in self.n}
+        self.nobody()
+        everything = self.forced
+        self.forced = {(v, i) for v, n in self.n.items() for i in range(n)}
         self.observe()
-        for _ in range(60):
-            before = {v: [a and p for a, p in zip(self.alive[v], self.pres[v], strict=True)] for v in self.n}
-            self.refine()
+        self.forced = everything
+        self.structural = known = self.alive
+        for _ in range(16):
+            self.refine(known)
+            self.nobody()
             self.observe()
-            if before == {v: [a and p for a, p in zip(self.alive[v], self.pres[v], strict=True)] for v in self.n} and not self._force():
+            settled = all(p and k == a or not p for v in self.n for p, k, a in zip(self.pres[v], known[v], self.alive[v], strict=True))
+            if settled and not self._force():
                 return
-        raise AssertionError("refinement and observability do not settle")
+            known = self.structural if settled else self.alive
+
+    def nobody(self) -> None:
+        self.alive = {v: [False] * n for v, n in self.n.items()}
 
     def rel(self, v: str, i: int, j: int):
         if i == j:
             return F(1), F(0)
         return None if frozenset((i, j)) in self.cut[v] else self.table[v].get((i, j))
 
-    def refine(self) -> None:
+    def refine(self, known) -> None:
+        """Lumping and observability together, from nothing forbidden and the outputs alone observed.
+
+        Units outside `known` were found unread: they are not merged with others.
+        """
+        self.nobody()
         self.cut = {v: set() for v in self.n}
         self.keep = {v: set() for v in self.n}
         self.wish = {v: {} for v in self.n}
+        for v in self.n:
+            for i, j in combinations(range(self.n[v]), 2):
+                if known[v][i] != known[v][j] or not (self.structural[v][i] and self.structural[v][j]):
+                    self._cut(v, i, j)
         for v in self.graph.outputs:
             self._pin(v)
         while True:
-            self.changed = False
             self.forward()
+            self.changed = False
+            self.observe()
             for node in reversed(self.graph.nodes):
                 self.wishes(node)
             if self.changed:
@@ -724,18 +743,19 @@ class Reference:
     # -- observability ------------------------------------------------------------------------
 
     def observe(self) -> None:
-        self.alive = {v: [False] * n for v, n in self.n.items()}
+        """More units that the outputs read under the present classes."""
         for v in self.graph.outputs:
-            self.alive[v] = [True] * self.n[v]
-        self.changed = True
-        while self.changed:
-            self.changed = False
+            for i in range(self.n[v]):
+                self._revive(v, i)
+        before = None
+        while before != self.alive:
+            before = {v: list(a) for v, a in self.alive.items()}
             for node in reversed(self.graph.nodes):
                 self._observe(node)
             for one, two, a, b in self.ties:
                 if any(self.alive[a]) and any(self.alive[b]) and self.n[one] == self.n[two] and self.axis[one] is not None and self.axis[two] is not None:
                     for i in range(self.n[one]):
-                        if self.alive[one][i] or self.alive[two][i]:
+                        if any(self.pres[m][i] and self.alive[m][i] for m in (one, two)):
                             self._revive(one, i)
                             self._revive(two, i)
 

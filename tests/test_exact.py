@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from lumpnet.exact import Surd, collapse, directions, integers, linear_forms, multiples, round_to, rounded, sign, square_classes, square_root, surd
+from lumpnet.exact import Merge, Surd, directions, integers, linear_forms, multiples, round_to, sign, square_classes, square_root, surd
 from lumpnet.exact.fingerprint import P, residue, residues
 from lumpnet.exact.integers import Scaled
 
@@ -38,7 +38,7 @@ def test_collapse_is_the_rational_sum(a: np.ndarray, data: st.DataObject) -> Non
     count = data.draw(st.integers(1, n))
     classes = np.array(data.draw(st.lists(st.integers(-1, count - 1), min_size=n, max_size=n)))
     scales = np.array(data.draw(st.lists(nonzero, min_size=n, max_size=n)) + [None], dtype=object)[:n]
-    got = collapse(a, classes, scales, count)
+    got = Merge(classes, scales, count).apply(a)
     for i in range(a.shape[0]):
         for k in range(count):
             for t in range(a.shape[2]):
@@ -55,7 +55,7 @@ def test_residues_are_those_of_the_rational(x: float) -> None:
 def test_proportional_rows_always_share_a_fingerprint(a: np.ndarray, data: st.DataObject) -> None:
     k = data.draw(st.integers(-20, 20))
     both = np.concatenate([a[:1], np.ldexp(a[:1], k)])
-    keys = directions(linear_forms(both, np.arange(a.shape[1]), np.array([Fraction(1)] * a.shape[1], dtype=object), a.shape[1]))
+    keys = directions(linear_forms(both, Merge(np.arange(a.shape[1]), np.array([Fraction(1)] * a.shape[1], dtype=object), a.shape[1])))
     exact = (np.ldexp(np.ldexp(a[:1], k), -k) == a[:1]).all()
     assert not exact or keys[0] == keys[1]
 
@@ -90,7 +90,7 @@ def test_round_to_float32_is_nearest_even(q: Fraction, k: int) -> None:
 
 @given(st.lists(st.integers(-(2**60), 2**60), min_size=1, max_size=5), nonzero, st.sampled_from(["float32", "float64"]))
 def test_rounded_agrees_with_round_to(ints: list[int], factor: Fraction, dtype: str) -> None:
-    tensor, inexact, overflow = rounded(Scaled(np.array(ints, dtype=np.int64), factor), dtype)
+    tensor, inexact, overflow = Scaled(np.array(ints, dtype=np.int64), factor).rounded(dtype)
     for got, bad, over, whole in zip(tensor, inexact, overflow, ints, strict=True):
         want = round_to(whole * factor, dtype)
         assert over == (want is None)

@@ -61,7 +61,10 @@ class Network:
 
 @dataclass(frozen=True)
 class Case:
-    """One obligation: node `node` of the original under the relations of its inputs and output, and its counterpart (None where it has gone). `dtypes` are the two networks' float dtypes."""
+    """One obligation: a node of the original under the relations of its inputs and output, and its counterpart (None where it has gone).
+
+    `dtypes` are the float dtypes of the original and the reduced network.
+    """
 
     node: Node
     reduced: Node | None

@@ -13,6 +13,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from lumpnet.exact.integers import Merge
+
 P = (1 << 31) - 1
 FORMS = 4
 
@@ -41,25 +43,22 @@ def residue(q: Fraction) -> int:
     return q.numerator * pow(q.denominator, P - 2, P) % P
 
 
-def linear_forms(array: np.ndarray, classes: np.ndarray, scales: np.ndarray, count: int) -> np.ndarray:
-    """`FORMS` random linear forms of each collapsed row, modulo P.
+def linear_forms(array: np.ndarray, merge: Merge) -> np.ndarray:
+    """`FORMS` random linear forms of each collapsed row, modulo P: (m, n, taps) float -> (m, FORMS) int64.
 
-    array (m, n, taps) float, classes (n,) int (-1: leave out), scales (n,) Fraction -> (m, FORMS) int64.
     The randomness is seeded: it decides speed, never the answer.
     """
     m, n, taps = array.shape
     rng = np.random.default_rng(2**31 - 1)
-    points = rng.integers(1, P, size=(count, taps, FORMS), dtype=np.int64)
-    columns = np.flatnonzero(classes >= 0)
-    factors = np.array([residue(scales[j]) for j in columns], dtype=np.int64).reshape(-1, 1, 1)
-    weights = (points[classes[columns]] * factors % P).reshape(-1, FORMS)
+    points = rng.integers(1, P, size=(merge.count, taps, FORMS), dtype=np.int64)
+    factors = np.array([residue(merge.scales[j]) for j in merge.columns], dtype=np.int64).reshape(-1, 1, 1)
+    weights = np.zeros((n, taps, FORMS), dtype=np.int64)
+    weights[merge.columns] = points[merge.targets] * factors % P
     out = np.zeros((m, FORMS), dtype=np.int64)
     step = max(1, (1 << 20) // max(1, n * taps))
     for start in range(0, m, step):
         block = residues(array[start : start + step])
-        if len(columns) != n:
-            block = block[:, columns]
-        out[start : start + step] = _dot(block.reshape(len(block), -1), weights)
+        out[start : start + step] = _dot(block.reshape(len(block), -1), weights.reshape(-1, FORMS))
     return out
 
 

@@ -7,8 +7,9 @@ int64 while a bit count proves that nothing can overflow, and Python integers ot
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 
@@ -27,6 +28,30 @@ class Scaled:
     def reshape(self, *shape: int) -> Scaled:
         return Scaled(self.ints.reshape(*shape), self.factor)
 
+    def rounded(self, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The array in `dtype`, rounded to nearest even; which entries were not exact; which overflowed (and are 0)."""
+        out = np.zeros(self.ints.shape, dtype=dtype)
+        inexact, overflow = np.zeros(self.ints.shape, dtype=bool), np.zeros(self.ints.shape, dtype=bool)
+        slow = np.ones(self.ints.shape, dtype=bool)
+        exponent = _power_of_two(self.factor)
+        if self.ints.dtype != object and exponent is not None and -900 < exponent < 800:
+            wide = self.ints.astype(np.float64)
+            slow = wide.astype(np.int64) != self.ints  # more than 53 significant bits
+            wide = np.ldexp(wide, exponent)
+            with np.errstate(over="ignore"):
+                out[~slow] = wide[~slow]
+            overflow = ~np.isfinite(out)
+            out[overflow] = 0
+            inexact = (out.astype(np.float64) != wide) & ~slow
+        flat, lost, over = out.reshape(-1), inexact.reshape(-1), overflow.reshape(-1)
+        for i in np.flatnonzero(slow.reshape(-1)).tolist():
+            q = int(self.ints.reshape(-1)[i]) * self.factor
+            value = round_to(q, dtype)
+            over[i] = value is None
+            flat[i] = value or 0.0
+            lost[i] = Fraction(value or 0.0) != q
+        return out, inexact, overflow
+
     def value(self, *index: int) -> Fraction:
         return int(self.ints[index]) * self.factor
 
@@ -34,6 +59,11 @@ class Scaled:
         out = np.empty(self.ints.shape, dtype=object)
         out.reshape(-1)[:] = [int(i) * self.factor for i in self.ints.reshape(-1).tolist()]
         return out
+
+
+def _power_of_two(q: Fraction) -> int | None:
+    n, d = q.numerator, q.denominator
+    return n.bit_length() - d.bit_length() if n > 0 and n & (n - 1) == 0 and d & (d - 1) == 0 else None
 
 
 def bits(ints: np.ndarray) -> int:
@@ -65,37 +95,89 @@ def integers(array: np.ndarray, extra_bits: int = 0) -> Scaled:
     return Scaled(wide, factor)
 
 
-def collapse(array: np.ndarray, classes: np.ndarray, scales: np.ndarray, count: int) -> Scaled:
-    """`out[:, k] = sum of scales[j] * array[:, j] over classes[j] == k`, exactly.
+@dataclass(frozen=True, eq=False)
+class Merge:
+    """Weighted sums of columns: `out[:, k] = sum of scales[j] * array[:, j] over classes[j] == k`.
 
-    array (m, n, taps) float; classes (n,) int with -1 for columns to leave out;
-    scales (n,) Fraction; the result is (m, count, taps).
+    classes (n,) int, -1 for columns to leave out; scales (n,) Fraction; `count` sums.
     """
-    columns = np.flatnonzero(classes >= 0)
-    columns = columns[np.argsort(classes[columns], kind="stable")]
-    chosen = classes[columns]
-    denominator = math.lcm(*(scales[j].denominator for j in columns)) if len(columns) else 1
-    weights = [int(scales[j] * denominator) for j in columns]
-    plain = all(w == 1 for w in weights)
-    headroom = max((w.bit_length() for w in weights), default=0) + len(columns).bit_length()
-    scaled = integers(array[:, columns], 0 if plain and len(columns) == count else headroom)
-    ints = scaled.ints
-    if not plain:
-        if ints.dtype != object:
-            ints = ints * np.array(weights, dtype=np.int64)[None, :, None]
-        else:
-            ints = ints * np.array(weights, dtype=object)[None, :, None]
-    if len(columns) != count or not np.array_equal(chosen, np.arange(count)):
-        ints = _sums(ints, chosen, count)
-    return Scaled(ints, scaled.factor / denominator)
+
+    classes: np.ndarray
+    scales: np.ndarray
+    count: int
+
+    @cached_property
+    def columns(self) -> np.ndarray:
+        """The columns that enter, sum by sum."""
+        columns = np.flatnonzero(self.classes >= 0)
+        return np.asarray(columns[np.argsort(self.classes[columns], kind="stable")])
+
+    @cached_property
+    def targets(self) -> np.ndarray:
+        return np.asarray(self.classes[self.columns])
+
+    @cached_property
+    def denominator(self) -> int:
+        return math.lcm(*{self.scales[j].denominator for j in self.columns})
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """The scales of `columns` over the common denominator, Python integers."""
+        return np.array([int(self.scales[j] * self.denominator) for j in self.columns] + [0], dtype=object)[:-1]
+
+    @cached_property
+    def starts(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The sums that have columns, and where their columns begin; None if every sum is one column, in order."""
+        if np.array_equal(self.targets, np.arange(self.count)):
+            return None
+        present, starts = np.unique(self.targets, return_index=True)
+        return present, starts
+
+    @cached_property
+    def headroom(self) -> int:
+        """Bits that a sum can have more than its terms."""
+        growth = [1] * max(self.count, 1)
+        for weight, target in zip(self.weights.tolist(), self.targets.tolist(), strict=True):
+            growth[target] += abs(weight)
+        return max(growth).bit_length()
+
+    def apply(self, array: np.ndarray) -> Scaled:
+        """The sums of a float array (m, n, taps), exactly: (m, count, taps)."""
+        scaled = integers(array[:, self.columns], self.headroom)
+        ints = scaled.ints
+        if (self.weights != 1).any():
+            ints = ints * self.weights.astype(ints.dtype)[None, :, None]
+        if self.starts is not None:
+            present, starts = self.starts
+            out = np.zeros((len(ints), self.count, *ints.shape[2:]), dtype=ints.dtype)
+            if len(present):
+                out[:, present] = np.add.reduceat(ints, starts, axis=1)
+            ints = out
+        return Scaled(ints, scaled.factor / self.denominator)
 
 
-def _sums(ints: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
-    out = np.zeros((ints.shape[0], count, *ints.shape[2:]), dtype=ints.dtype)
-    if len(classes):
-        present, starts = np.unique(classes, return_index=True)
-        out[:, present] = np.add.reduceat(ints, starts, axis=1)
-    return out
+@dataclass(frozen=True, eq=False)
+class Collapsed:
+    """Sums that are computed only when they are rounded, a block of rows at a time: bounded memory, narrow exponents."""
+
+    array: np.ndarray
+    merge: Merge
+    shape: tuple[int, ...]
+
+    def reshape(self, *shape: int) -> Collapsed:
+        return replace(self, shape=shape)
+
+    def rounded(self, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As `Scaled.rounded`."""
+        step = max(1, _BLOCK // max(1, math.prod(self.array.shape[1:])))
+        blocks = [self.merge.apply(self.array[i : i + step]).rounded(dtype) for i in range(0, len(self.array), step)]
+        if not blocks:
+            return np.zeros(self.shape, dtype=dtype), np.zeros(self.shape, dtype=bool), np.zeros(self.shape, dtype=bool)
+        tensor, inexact, overflow = (np.concatenate(part).reshape(self.shape) for part in zip(*blocks, strict=True))
+        return tensor, inexact, overflow
+
+
+_BLOCK = 1 << 18
 
 
 def multiples(rows: np.ndarray, base: np.ndarray, ratio: Fraction) -> np.ndarray:
@@ -106,27 +188,3 @@ def multiples(rows: np.ndarray, base: np.ndarray, ratio: Fraction) -> np.ndarray
         rows, base = rows.astype(object), base.astype(object)
     equal = rows * q == (base * p)[None]
     return np.asarray(equal.reshape(len(rows), -1).all(axis=1), dtype=bool)
-
-
-def rounded(exact: Scaled, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The array in `dtype`, rounded to nearest even; which entries were not exact; which overflowed (and are 0)."""
-    target = np.dtype(dtype)
-    power = exact.factor
-    dyadic = power.denominator & (power.denominator - 1) == 0 and power.numerator & (power.numerator - 1) == 0
-    exponent = power.numerator.bit_length() - power.denominator.bit_length()
-    if exact.ints.dtype != object and dyadic and bits(exact.ints) <= 53 and -1000 < exponent < 900:
-        wide = np.ldexp(exact.ints.astype(np.float64), exponent)
-        with np.errstate(over="ignore"):
-            narrow = wide.astype(target)
-        overflow = ~np.isfinite(narrow)
-        narrow[overflow] = 0
-        return narrow, narrow.astype(np.float64) != wide, overflow
-    out = np.zeros(exact.ints.shape, dtype=target)
-    flat, inexact, overflow = out.reshape(-1), np.zeros(out.size, dtype=bool), np.zeros(out.size, dtype=bool)
-    for i, whole in enumerate(exact.ints.reshape(-1).tolist()):
-        q = int(whole) * power
-        value = round_to(q, dtype)
-        overflow[i] = value is None
-        flat[i] = value or 0.0
-        inexact[i] = Fraction(value or 0.0) != q
-    return out, inexact.reshape(out.shape), overflow.reshape(out.shape)

@@ -132,7 +132,10 @@ class _Search:
             if site.axis is None or rules(site).links(site) or not self.alive[site.node.name].any():
                 continue
             for name, axis in zip(site.node.inputs, site.in_axes, strict=True):
-                if axis is None or self.alive[name].any() or not self.units[name]:
+                if self.alive[name].any() or not self.units[name]:
+                    continue
+                if axis is None:
+                    changed |= self._revive(name, np.ones(self.units[name], dtype=bool))
                     continue
                 x = self.lumpings[name]
                 first = np.arange(len(x)) == (x.first[0] if x.count else 0)
@@ -197,7 +200,7 @@ class _Search:
 
     def observe(self) -> bool:
         """Which units the outputs read, given the lumpings; units of one class, and coupled units, live together."""
-        for name in self.graph.outputs:
+        for name in (*(value.name for value in self.graph.inputs), *self.graph.outputs):  # the interface stays
             self.alive[name] = np.ones(self.units[name], dtype=bool)
         ever, changed = False, True
         while changed:

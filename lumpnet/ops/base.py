@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpnet.exact import ONE, Scaled, constant_array
+from lumpnet.exact import ONE, Collapsed, Scaled, constant_array
 from lumpnet.ir import Node, Shape
 from lumpnet.partition import Demand, Lumping, discrete, everything
 
@@ -72,7 +72,7 @@ class Piece:
     kind: str
     operands: tuple[int, ...]
     attrs: dict[str, Any]
-    params: dict[str, np.ndarray | Scaled]
+    params: dict[str, np.ndarray | Scaled | Collapsed]
 
 
 class Op:
@@ -121,6 +121,10 @@ class Op:
     def declined(self, site: Site, ins: Sequence[Kept], out: Kept, role: str, mask: np.ndarray) -> list[Demand | None]:
         """Demands on the operands under which the entries `mask` of parameter `role` would not have been computed."""
         return [None] * len(ins)
+
+    def rounding_cost(self, site: Site, members: np.ndarray, scales: np.ndarray, out: Kept, dtype: str) -> int:
+        """How many weights would be rounded if these units of the operand became one column with these scales."""
+        return 0
 
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
         """The node of the reduced network."""

@@ -42,7 +42,8 @@ class Conv(Op):
         outs = []
         for w, part in zip(np.split(weight, groups), np.split(x, groups, axis=1), strict=True):
             views = windows.taps(part, w.shape[2:], attrs["stride"], attrs["dilation"], counts)
-            terms = [np.moveaxis(np.tensordot(view, w[:, :, *tap], axes=(1, 1)), -1, 1) for tap, view in views]
+            flat = w.reshape(*w.shape[:2], -1)
+            terms = [np.moveaxis(np.tensordot(view, flat[:, :, t], axes=(1, 1)), -1, 1) for t, (_, view) in enumerate(views)]
             outs.append(np.add.reduce(terms))
         y = np.concatenate(outs, axis=1)
         if "bias" in site.params:
@@ -81,6 +82,11 @@ class Conv(Op):
 
     def declined(self, site: Site, ins: Sequence[Kept], out: Kept, role: str, mask: np.ndarray) -> list[Demand | None]:
         return [rows.declined(_weight(site), ins[0], out, role, mask)]
+
+    def rounding_cost(self, site: Site, members: np.ndarray, scales: np.ndarray, out: Kept, dtype: str) -> int:
+        if _depthwise(site):
+            return 0
+        return rows.rounding_cost(_weight(site), members, scales, out.units, dtype)
 
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
         if _depthwise(site):

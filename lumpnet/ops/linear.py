@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lumpnet.errors import GraphError
-from lumpnet.exact import Scaled
+from lumpnet.exact import Collapsed, Scaled
 from lumpnet.ir import Shape
 from lumpnet.ops import rows
 from lumpnet.ops.base import Kept, Op, Params, Piece, Site
@@ -56,6 +56,9 @@ class Linear(Op):
     def declined(self, site: Site, ins: Sequence[Kept], out: Kept, role: str, mask: np.ndarray) -> list[Demand | None]:
         return [rows.declined(_weight(site), ins[0], out, role, mask)]
 
+    def rounding_cost(self, site: Site, members: np.ndarray, scales: np.ndarray, out: Kept, dtype: str) -> int:
+        return rows.rounding_cost(_weight(site), members, scales, out.units, dtype)
+
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
         (x,) = ins
         params = dict(site.params) | affine_params(_weight(site), site.params.get("bias"), x, out)
@@ -67,9 +70,9 @@ def _weight(site: Site) -> np.ndarray:
     return site.params["weight"][:, :, None]
 
 
-def affine_params(weight: np.ndarray, bias: np.ndarray | None, x: Kept, out: Kept) -> dict[str, np.ndarray | Scaled]:
+def affine_params(weight: np.ndarray, bias: np.ndarray | None, x: Kept, out: Kept) -> dict[str, np.ndarray | Scaled | Collapsed]:
     """Weight (rows, columns, taps) and bias of the quotient; a bias appears where constants fold into one."""
-    new: dict[str, np.ndarray | Scaled] = {"weight": rows.quotient(weight, x.column, x.lumping.scale, len(x.units), out.units)}
+    new: dict[str, np.ndarray | Scaled | Collapsed] = {"weight": rows.quotient(weight, x.column, x.lumping.scale, len(x.units), out.units)}
     if (x.lumping.offset != 0).any():
         values = rows.shifts(weight, bias, x.lumping, out.units)
         if bias is not None or any(values):

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from lumpnet.exact import ONE, ZERO, Scaled, Surd, collapse, constant_array, directions, linear_forms, multiples
+from lumpnet.exact import ONE, ZERO, Collapsed, Merge, Scaled, Surd, constant_array, directions, linear_forms, multiples
 from lumpnet.ops.base import Kept
 from lumpnet.ops.unary import default_keep
 from lumpnet.partition import Demand, Lumping, labels, normal_form
@@ -23,12 +23,12 @@ from lumpnet.partition import Demand, Lumping, labels, normal_form
 def forward(weight: np.ndarray, bias: np.ndarray | None, x: Lumping) -> Lumping:
     """The coarsest lumping of `weight @ x + bias`. weight (m, n, taps), bias (m,) or None."""
     m = len(weight)
-    classes, scales, count = _columns(x)
+    merge = _columns(x)
     keys: list[Hashable] = [("row", i) for i in range(m)]
     scale = constant_array(m, ONE)
     ends: list[int] = []
-    for members in _candidates(weight, classes, scales, count):
-        for base, rows, ratios in _proportional(weight, members, classes, scales, count):
+    for members in _candidates(weight, merge):
+        for base, rows, ratios in _proportional(weight, members, merge):
             if base is None:
                 for i in rows:
                     keys[i] = None
@@ -45,30 +45,28 @@ def forward(weight: np.ndarray, bias: np.ndarray | None, x: Lumping) -> Lumping:
     return normal_form(keys, scale, offset, value)
 
 
-def _columns(x: Lumping) -> tuple[np.ndarray, np.ndarray, int]:
-    """Classes of the columns; an irrational constant is a column of its own (it cannot fold into a bias)."""
+def _columns(x: Lumping) -> Merge:
+    """The collapse of the operand's classes; an irrational constant is a column of its own (it cannot fold into a bias)."""
     odd = [i for i in np.flatnonzero(~x.present) if isinstance(x.value[i], Surd)]
     if not odd:
-        return x.classes, x.scale, x.count
+        return Merge(x.classes, x.scale, x.count)
     classes, scales = x.classes.copy(), x.scale.copy()
     classes[odd] = x.count + np.arange(len(odd))
     scales[odd] = ONE
-    return classes, scales, x.count + len(odd)
+    return Merge(classes, scales, x.count + len(odd))
 
 
-def _candidates(weight: np.ndarray, classes: np.ndarray, scales: np.ndarray, count: int) -> list[list[int]]:
+def _candidates(weight: np.ndarray, merge: Merge) -> list[list[int]]:
     """Groups of rows that may be proportional (or zero): proposed by fingerprints, decided by nobody yet."""
     groups: dict[Hashable, list[int]] = defaultdict(list)
-    for i, key in enumerate(directions(linear_forms(weight, classes, scales, count))):
+    for i, key in enumerate(directions(linear_forms(weight, merge))):
         groups[key].append(i)
     return [rows for key, rows in groups.items() if key is None or len(rows) > 1]
 
 
-def _proportional(
-    weight: np.ndarray, rows: list[int], classes: np.ndarray, scales: np.ndarray, count: int
-) -> list[tuple[int | None, list[int], list[Fraction]]]:
+def _proportional(weight: np.ndarray, rows: list[int], merge: Merge) -> list[tuple[int | None, list[int], list[Fraction]]]:
     """Split candidate rows into exact proportionality classes: (first row or None for zero rows, rows, ratios)."""
-    exact = collapse(weight[rows], classes, scales, count).ints.reshape(len(rows), -1)
+    exact = merge.apply(weight[rows]).ints.reshape(len(rows), -1)
     found: list[tuple[int | None, list[int], list[Fraction]]] = []
     zero = ~(exact != 0).any(axis=1)
     if zero.any():
@@ -95,9 +93,14 @@ def shifts(weight: np.ndarray, bias: np.ndarray | None, x: Lumping, rows: list[i
     moved = [j for j in np.flatnonzero(x.offset != 0) if not isinstance(x.offset[j], Surd)]
     if not moved:
         return own
-    total = collapse(weight[np.asarray(rows)][:, moved], np.zeros(len(moved), dtype=np.int64), x.offset[moved], 1)
+    total = _one_sum(weight[np.asarray(rows)][:, moved], x.offset[moved])
     sums = total.ints[:, 0].astype(object).sum(axis=1)
     return [int(s) * total.factor + b for s, b in zip(sums, own, strict=True)]
+
+
+def _one_sum(weight: np.ndarray, scales: np.ndarray) -> Scaled:
+    """All columns in one weighted sum: (m, n, taps) -> (m, 1, taps)."""
+    return Merge(np.zeros(len(scales), dtype=np.int64), scales, 1).apply(weight)
 
 
 def demands(weight: np.ndarray, border: np.ndarray, x: Lumping, out: Lumping, free_out: np.ndarray) -> Demand | None:
@@ -141,21 +144,24 @@ def alive(weight: np.ndarray, x: Lumping, out: Lumping, alive_out: np.ndarray) -
         return mask
     lonely = x.present.copy()
     lonely[x.present] = x.sizes[x.classes[x.present]] == 1
-    mask[lonely] = (weight[rows][:, lonely] != 0).any(axis=(0, 2))
+    for start in range(0, len(rows), 64):  # most columns are read by the first rows
+        if mask[lonely].all():
+            break
+        mask |= lonely & (weight[rows[start : start + 64]] != 0).any(axis=(0, 2))
     pending = np.flatnonzero(x.sizes > 1).tolist()
     for start in range(0, len(rows), 64):
         if not pending:
             break
         renumber = np.full(x.count + 1, -1)
         renumber[pending] = np.arange(len(pending))
-        sums = collapse(weight[rows[start : start + 64]], renumber[x.classes], x.scale, len(pending)).ints
+        sums = Merge(renumber[x.classes], x.scale, len(pending)).apply(weight[rows[start : start + 64]]).ints
         seen = (sums != 0).any(axis=(0, 2))
         mask |= np.isin(x.classes, [c for c, s in zip(pending, seen, strict=True) if s])
         pending = [c for c, s in zip(pending, seen, strict=True) if not s]
     return mask
 
 
-def quotient(weight: np.ndarray, x_column: np.ndarray, x_scale: np.ndarray, x_count: int, rows: np.ndarray) -> np.ndarray | Scaled:
+def quotient(weight: np.ndarray, x_column: np.ndarray, x_scale: np.ndarray, x_count: int, rows: np.ndarray) -> np.ndarray | Collapsed:
     """The rows that stay, collapsed to the columns that stay: (rows, x_count, taps).
 
     Stored floats when every column is one unit with scale 1, else exact integers.
@@ -165,7 +171,7 @@ def quotient(weight: np.ndarray, x_column: np.ndarray, x_scale: np.ndarray, x_co
     if len(used) == x_count and all(x_scale[j] == 1 for j in used):
         order = used[np.argsort(columns[used])]
         return np.asarray(weight[np.ix_(rows, order)])
-    return collapse(weight[rows], columns, x_scale, x_count)
+    return Collapsed(weight[rows], Merge(columns, x_scale, x_count), (len(rows), x_count, weight.shape[2]))
 
 
 def declined(weight: np.ndarray, x: Kept, out: Kept, role: str, mask: np.ndarray) -> Demand:
@@ -178,3 +184,9 @@ def declined(weight: np.ndarray, x: Kept, out: Kept, role: str, mask: np.ndarray
         read = (weight[out.units[mask]] != 0).any(axis=(0, 2)) & (x.lumping.offset != 0)
         keep, apart = read & ~x.lumping.present, read & x.lumping.present
     return replace(default_keep(x.lumping, keep), label=np.where(apart, 1 + np.arange(len(apart)), 0))
+
+
+def rounding_cost(weight: np.ndarray, members: np.ndarray, scales: np.ndarray, rows: np.ndarray, dtype: str) -> int:
+    """How many weights of one merged column (scales[j] * column members[j], summed) would be rounded."""
+    column = _one_sum(weight[np.ix_(rows, members)], scales)
+    return int(column.rounded(dtype)[1].sum())

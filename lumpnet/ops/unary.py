@@ -167,10 +167,12 @@ class Linear1(Unary):
 
 
 def default_keep(x: Lumping, mask: np.ndarray) -> Demand:
-    """Keep the constants under `mask`; where nothing else gives a scale, all non-zero rationals share one class."""
+    """Keep the constants under `mask`; where nothing else gives a scale, all non-zero rationals share one class, and multiples of one surd do."""
     scale = constant_array(len(x), ONE)
     for i in np.flatnonzero(mask & ~x.present):
         value = x.value[i]
-        if not isinstance(value, Surd) and value != 0:
+        if isinstance(value, Surd):
+            scale[i] = value.b
+        elif value != 0:
             scale[i] = value
     return keep_where(mask, scale)

@@ -29,7 +29,7 @@ def border_taps(
     sizes: Sequence[int], kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int], counts: Sequence[int]
 ) -> np.ndarray:
     """(taps,) bool in row-major order: taps that some output position reads outside the input."""
-    per_axis: list[list[bool]] = [outside(*axis).any(axis=0).tolist() for axis in zip(sizes, kernel, stride, padding, dilation, counts, strict=True)]
+    per_axis = [np.asarray(outside(*axis).any(axis=0)) for axis in zip(sizes, kernel, stride, padding, dilation, counts, strict=True)]
     return np.array([any(b[t] for b, t in zip(per_axis, tap, strict=True)) for tap in product(*map(range, kernel))], dtype=bool)
 
 

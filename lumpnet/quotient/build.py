@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from lumpnet.errors import RoundingError
-from lumpnet.exact import Scaled, rounded
 from lumpnet.ir import Graph, Node, Shape, Value
 from lumpnet.lump.exact import Outcome
 from lumpnet.ops import Kept, Piece, Site, get
@@ -75,7 +74,8 @@ def build(outcome: Outcome, kept: Mapping[str, Kept], dtype: str | None = None) 
 def operands(site: Site, kept: Mapping[str, Kept]) -> list[Kept]:
     """The operands' columns as this node sees them."""
     return [
-        kept[name] if axis is not None else whole(operand_units(site, k)) for k, (name, axis) in enumerate(zip(site.node.inputs, site.in_axes, strict=True))
+        kept[name] if axis is not None else whole(operand_units(site, k), bool(len(kept[name].units)))
+        for k, (name, axis) in enumerate(zip(site.node.inputs, site.in_axes, strict=True))
     ]
 
 
@@ -91,8 +91,8 @@ def _params(site: Site, piece: Piece, tensors: _Tensors, marks: _Marks, dtype: s
     params = {}
     for role, exact in piece.params.items():
         target = _dtype(site.node.value.dtype, dtype)
-        if isinstance(exact, Scaled):
-            tensor, inexact, overflow = rounded(exact, target)
+        if not isinstance(exact, np.ndarray):
+            tensor, inexact, overflow = exact.rounded(target)
             marks.note((site.node.name, role), inexact, overflow)
         elif exact.dtype.kind == "f":
             tensor, inexact, overflow = _converted(exact, target)

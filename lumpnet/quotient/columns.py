@@ -54,7 +54,7 @@ def all_columns(outcome: Outcome, ranks: Mapping[str, np.ndarray]) -> dict[str, 
     return {name: columns(x, outcome.alive[name], ranks.get(name, np.zeros(x.count, dtype=np.int64))) for name, x in outcome.lumpings.items()}
 
 
-def whole(n: int) -> Kept:
-    """A value without a unit axis, seen along an axis of size n by a node that needs one."""
+def whole(n: int, stays: bool = True) -> Kept:
+    """A value without a unit axis, seen along an axis of size n by a node that needs one; it stays whole, or no output observes it."""
     units = np.arange(n)
-    return Kept(Lumping(units, constant_array(n, ONE), constant_array(n, ZERO), constant_array(n, None)), units, units)
+    return Kept(Lumping(units, constant_array(n, ONE), constant_array(n, ZERO), constant_array(n, None)), units if stays else units[:0], units)

@@ -16,17 +16,15 @@ import networkx as nx
 import numpy as np
 
 from lumpnet.errors import RoundingError
-from lumpnet.exact import Scaled, rounded
 from lumpnet.ir import Graph
 from lumpnet.lump.exact import Outcome, Progress, coarsest
 from lumpnet.ops import Kept, Site
 from lumpnet.ops.sites import rules
 from lumpnet.partition import Demand
-from lumpnet.quotient.build import Quotient, build, operands, piece_of
+from lumpnet.quotient.build import Quotient, build, operands
 from lumpnet.quotient.columns import all_columns
 
 _TRIES = 8
-_BUDGET = 2000
 
 Slot = tuple[str, int]
 
@@ -85,43 +83,53 @@ def _represent(outcome: Outcome, dtype: str | None, progress: Progress) -> tuple
     if not quotient.inexact:
         return kept, quotient
     progress("choosing representatives")
-    touched = {name for place in quotient.inexact for site in outcome.sites if site.node.name == place[0] for name in (place[0], *site.node.inputs)}
-    budget = _BUDGET
+    rounding = _rounding_classes(outcome, kept, quotient)
     for component in _components(outcome):
-        if budget <= 0:
-            break
-        if any(name in touched for name, _ in component) and _scaled(outcome, component):
-            budget -= _settle(outcome, component, ranks, dtype)
+        if rounding & set(component) and _scaled(outcome, component):
+            _settle(outcome, kept, component, ranks, dtype)
     kept = all_columns(outcome, ranks)
     return kept, build(outcome, kept, dtype)
+
+
+def _rounding_classes(outcome: Outcome, kept: Mapping[str, Kept], quotient: Quotient) -> set[Slot]:
+    """Classes that became a column with rounded weights."""
+    found: set[Slot] = set()
+    for site in outcome.sites:
+        mask = quotient.inexact.get((site.node.name, "weight"))
+        if mask is not None and mask.ndim > 1 and site.in_axes[0] is not None:
+            name = site.node.inputs[0]
+            for k in np.flatnonzero(mask.reshape(*mask.shape[:2], -1).any(axis=(0, 2))):
+                found.add((name, int(outcome.lumpings[name].classes[kept[name].units[k]])))
+    return found
 
 
 def _scaled(outcome: Outcome, component: list[Slot]) -> bool:
     return any((outcome.lumpings[name].scale[outcome.lumpings[name].classes == c] != 1).any() for name, c in component)
 
 
-def _settle(outcome: Outcome, component: list[Slot], ranks: dict[str, np.ndarray], dtype: str | None) -> int:
-    """Try each member as the component's representative and keep the one that rounds least; returns the tries."""
-    values = {name for name, _ in component}
-    near = [s for s in outcome.sites if outcome.alive[s.node.name].any() and (s.node.name in values or values & set(s.node.inputs)) and s.node.params]
+def _settle(outcome: Outcome, kept: Mapping[str, Kept], component: list[Slot], ranks: dict[str, np.ndarray], dtype: str | None) -> None:
+    """Try each member as the component's representative and keep the one that rounds least."""
+    slots = dict(component)
     size = min(int(outcome.lumpings[name].sizes[c]) for name, c in component)
-    scores = []
+    best, least = 0, None
     for rank in range(min(size, _TRIES)):
-        for name, c in component:
-            ranks[name][c] = rank
-        kept = all_columns(outcome, ranks)
-        scores.append((sum(_inexact(site, kept, dtype) for site in near), rank))
-        if scores[-1][0] == 0:
+        cost = sum(_cost(outcome, kept, site, slots, rank, dtype) for site in outcome.sites if site.node.inputs and site.node.inputs[0] in slots)
+        if least is None or cost < least:
+            best, least = rank, cost
+        if not least:
             break
-    best = min(scores)[1]
     for name, c in component:
         ranks[name][c] = best
-    return len(scores)
 
 
-def _inexact(site: Site, kept: Mapping[str, Kept], dtype: str | None) -> int:
-    pieces = [p for p in piece_of(site, kept).params.values() if isinstance(p, Scaled)]
-    return sum(int(rounded(p, dtype or site.node.value.dtype)[1].sum()) for p in pieces)
+def _cost(outcome: Outcome, kept: Mapping[str, Kept], site: Site, slots: Mapping[str, int], rank: int, dtype: str | None) -> int:
+    out = kept[site.node.name]
+    if not len(out.units) or site.axis is None:
+        return 0
+    x, c = outcome.lumpings[site.node.inputs[0]], slots[site.node.inputs[0]]
+    members = np.flatnonzero(x.classes == c)
+    scales = np.array([s / x.scale[members[rank]] for s in x.scale[members]], dtype=object)
+    return rules(site).rounding_cost(site, members, scales, out, dtype or site.node.value.dtype)
 
 
 def _components(outcome: Outcome) -> list[list[Slot]]:

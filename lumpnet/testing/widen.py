@@ -258,7 +258,7 @@ class Widener:
             w = self.weight(step)
             v = self.dyadic(len(w), len(units), w.shape[2])
             w[:, units], w[:, second[step.params["weight"]]] = v, -v
-        self.twins.append((one, two, {name: (1.0, 0.0) for name in self.places(one)}))
+        self.twins.append((one, two, dict.fromkeys(self.places(one), (1.0, 0.0))))
         return self._log(f"columns {one} and {two} cancel")
 
     def constant(self) -> bool:

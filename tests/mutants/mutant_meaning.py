@@ -207,7 +207,10 @@ def _shift(x: Exact, bias: Exact | None, axis: int) -> Exact:
 
 
 def _padded(x: np.ndarray, before: Sequence[int], after: Sequence[int], fill: object) -> np.ndarray:
-    return np.pad(x, [(0, 0), (0, 0), *zip(before, after, strict=True)], constant_values=fill)
+    sizes = [n + b + a for n, b, a in zip(x.shape[2:], before, after, strict=True)]
+    out = np.full((*x.shape[:2], *sizes), fill, dtype=object)
+    out[(slice(None), slice(None), *(slice(b, b + n) for b, n in zip(before, x.shape[2:], strict=True)))] = x
+    return out
 
 
 def _taps(x: np.ndarray, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int], counts: Sequence[int]) -> Iterator[np.ndarray]:

@@ -66,12 +66,12 @@ def reduced_shape(lumping: Any, shape: list[Any]) -> list[Any]:
 
 def exact_params(g: Net, lumpings: Json, node: Json, kind: str, groups: int = 1) -> Params:
     """The parameters of a node's counterpart of this kind, as fractions."""
-    values, own = g.values(), g.params(node)
+    shapes, own = {name: v["shape"] for name, v in g.values().items()}, g.params(node)
     out_axis = lumpings[node["name"]]["axis"] if isinstance(lumpings[node["name"]], dict) else None
     if kind == "add_constant" and node["kind"] == "add":
         axis = out_axis or len(node["shape"]) - 1
         out = rows(lumpings[node["name"]], node["shape"], axis)
-        gone = next(rows(lumpings[x], values[x]["shape"], axis) for x in node["inputs"] if is_absent(lumpings[x]))
+        gone = next(rows(lumpings[x], shapes[x], axis) for x in node["inputs"] if is_absent(lumpings[x]))
         return {"term": _array([gone.offset(unit) for unit in out.kept()])}
     if node["kind"] in ("linear", "conv"):
         return _affine(g, lumpings, node, groups)
@@ -83,9 +83,10 @@ def exact_params(g: Net, lumpings: Json, node: Json, kind: str, groups: int = 1)
         axis = out_axis or node["attrs"]["axis"]
         if own[role].ndim == 0 and out_axis is None:
             return {role: _array(own[role].tolist())}
-        inn, out = rows(lumpings[node["inputs"][0]], values[node["inputs"][0]]["shape"], axis), rows(lumpings[node["name"]], node["shape"], axis)
+        inn, out = rows(lumpings[node["inputs"][0]], shapes[node["inputs"][0]], axis), rows(lumpings[node["name"]], node["shape"], axis)
         stored = [Fraction(float(v)) for v in np.broadcast_to(own[role], (len(out.classes),))]
-        return {role: _array([stored[u] + inn.offset(u) if role == "term" else stored[u] * inn.scale(u) for u in out.kept()])}
+        values = [stored[u] + inn.offset(u) if role == "term" else stored[u] * inn.scale(u) for u in out.kept()]
+        return {role: _array(values[0] if own[role].ndim == 0 and len(set(values)) == 1 else values)}
     return {}
 
 

@@ -200,8 +200,21 @@ def test_a_pin_that_nobody_observes_pins_nothing():
 
     weight = np.concatenate([read(2), np.zeros((2, 4))], axis=1)
     found = reduced(Given(forward, a=linear([[1, 2], [3, 1]]), b=TWINS, norm=nn.LayerNorm(4), last=linear(weight)), X)
-    assert units(found, "a") == 2
-    assert units(found, "b") in (0, 4)
+    assert (units(found, "a"), units(found, "b"), units(found, "norm")) == (2, 0, 0)
+
+
+def test_an_input_that_nobody_reads_stays_an_input():
+    """Concatenated and read with zero weights: the network keeps its interface."""
+    model = TwoConcatenated()
+    found = reduced(model, X, torch.zeros(2, 3))
+    assert units(found, "a") == 1
+    assert [v.shape for v in found.network.graph.inputs] == [(None, 2), (None, 3)]
+
+
+def test_a_pinned_operand_that_is_read_with_zeros():
+    """A layer norm under zero weights: the outputs are constant, and the network still works."""
+    found = reduced(net(linear([[1, 2], [1, 2], [3, 1]]), nn.LayerNorm(3), linear(np.zeros((2, 3)), [1, 2])), X)
+    assert units(found, "2") == 2
 
 
 # -- layout -----------------------------------------------------------------------------------
@@ -330,6 +343,15 @@ class TwoInputs(nn.Module):
 
     def forward(self, x, y):
         return self.last(torch.relu(self.a(x) + self.b(y)))
+
+
+class TwoConcatenated(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.last = linear([[1, 2], [2, 4]]), linear([[1, 2, 0, 0, 0], [3, 5, 0, 0, 0]])
+
+    def forward(self, x, y):
+        return self.last(torch.cat([torch.relu(self.a(x)), y], 1))
 
 
 def test_equal_columns_of_the_input_prove_nothing():

@@ -6,6 +6,7 @@ import math
 from fractions import Fraction as F
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,6 +71,7 @@ def nearest(value: F, dtype: type) -> float:
     return float(min((n for n in around if np.isfinite(n)), key=lambda n: (abs(F(float(n)) - value), int(n.view(mantissa)) & 1)))
 
 
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 @settings(max_examples=400)
 @given(st.data(), widths, st.sampled_from([1, 1, 3, 2**70 + 1]))
 def test_nearest_accepts_the_nearest_number_and_no_neighbour(data: st.DataObject, width: int, denominator: int) -> None:
