@@ -242,9 +242,12 @@ class Reference:
         self.structural = known = self.alive
         for _ in range(16):
             self.refine(known)
+            during = self.alive
             self.nobody()
             self.observe()
-            settled = all(p and k == a or not p for v in self.n for p, k, a in zip(self.pres[v], known[v], self.alive[v], strict=True))
+            if any(a and not d for v in self.n for a, d in zip(self.alive[v], during[v], strict=True)):
+                self.alive = during  # another operand was chosen for a map that reads none: what was solved for is consistent
+            settled = all(not p or k == a for v in self.n for p, k, a in zip(self.pres[v], known[v], self.alive[v], strict=True))
             if settled and not self._force():
                 return
             known = self.structural if settled else self.alive
@@ -828,7 +831,7 @@ class Reference:
         return bool(new)
 
     def _observe_mix(self, node: Node) -> None:
-        pres, _, rel = self.operand(node, 0)
+        pres = self.operand(node, 0)[0]
         x, v, w = node.inputs[0], node.name, self.weight(node)
         rows = self.collapsed(node)[0]
         some = False

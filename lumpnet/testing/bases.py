@@ -23,7 +23,7 @@ class Base:
         """Non-zero sixteenths of random sign: generic, and far from filling a float32. Trained: float32 noise."""
         if self.trained:
             return self.rng.normal(size=shape).astype(np.float32).astype(np.float64)
-        return self.rng.integers(1, 64, size=shape) * self.rng.choice([-1.0, 1.0], size=shape) / 16
+        return np.asarray(self.rng.integers(1, 64, size=shape) * self.rng.choice([-1.0, 1.0], size=shape) / 16)
 
     def pick(self, *options: str) -> str:
         return str(self.rng.choice(list(options)))

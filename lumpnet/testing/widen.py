@@ -295,9 +295,8 @@ class Widener:
                 tensors[step.params["bias"]][at[step.name][0]] = number
                 if self.rng.random() < 0.2:
                     tensors[step.params["weight"]][at[step.name][0]] = 0
-            elif step.name in at and step.kind == "conv" and not step.mixes:
-                if "bias" in step.params:
-                    tensors[step.params["bias"]][at[step.name][0]] = 0
+            elif step.name in at and step.kind == "conv" and not step.mixes and "bias" in step.params:
+                tensors[step.params["bias"]][at[step.name][0]] = 0
 
     def _constants(self, column: int, number: float) -> dict[str, float] | None:
         """The constant in every value when the column's layers and batch norms give it `number`; None where it has no short name."""

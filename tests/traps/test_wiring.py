@@ -104,7 +104,11 @@ def test_a_block_whose_last_norm_is_zero_leaves():
 def test_two_dead_operands():
     """Both operands of an addition are constant: the sum is one constant and leaves too."""
     model = Given(
-        lambda m, x: m.last(torch.relu(m.a(x) + m.b(x)) + m.c(x)), a=linear(np.zeros((2, 2)), [1, 2]), b=linear(np.zeros((2, 2)), [3, -7]), c=linear(read(2)), last=linear(read(2))
+        lambda m, x: m.last(torch.relu(m.a(x) + m.b(x)) + m.c(x)),
+        a=linear(np.zeros((2, 2)), [1, 2]),
+        b=linear(np.zeros((2, 2)), [3, -7]),
+        c=linear(read(2)),
+        last=linear(read(2)),
     )
     found = reduced(model, X)
     assert (units(found, "a"), units(found, "b"), units(found, "c")) == (0, 0, 2)
@@ -222,7 +226,9 @@ def test_a_pinned_operand_that_is_read_with_zeros():
 
 def test_concat_of_one_value_twice():
     """Twins leave from both copies at once."""
-    found = reduced(Given(lambda m, x: (lambda h: m.last(torch.cat([h, h], 1)))(torch.relu(m.a(x))), a=linear([[1, 2], [2, 4], [3, 1]], [1, 2, 1]), last=linear(read(6))), X)
+    found = reduced(
+        Given(lambda m, x: (lambda h: m.last(torch.cat([h, h], 1)))(torch.relu(m.a(x))), a=linear([[1, 2], [2, 4], [3, 1]], [1, 2, 1]), last=linear(read(6))), X
+    )
     assert units(found, "a") == 2
     assert found.network.graph.tensors["last.weight"].shape == (2, 4)
 
@@ -230,7 +236,13 @@ def test_concat_of_one_value_twice():
 def test_concat_with_an_operand_that_leaves():
     """All units of one operand are constant: the concatenation loses the operand, its constants go into the bias."""
     found = reduced(
-        Given(lambda m, x: m.last(torch.cat([torch.relu(m.a(x)), torch.relu(m.b(x))], 1)), a=linear([[1, 2], [3, 1]]), b=linear(np.zeros((2, 2)), [1, -1]), last=linear(read(4))), X
+        Given(
+            lambda m, x: m.last(torch.cat([torch.relu(m.a(x)), torch.relu(m.b(x))], 1)),
+            a=linear([[1, 2], [3, 1]]),
+            b=linear(np.zeros((2, 2)), [1, -1]),
+            last=linear(read(4)),
+        ),
+        X,
     )
     assert (units(found, "a"), units(found, "b")) == (2, 0)
     assert found.network.graph.tensors["last.bias"].tolist() == read(4)[:, 2].tolist()

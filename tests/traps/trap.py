@@ -173,7 +173,7 @@ def kinds(found: Reduction) -> dict[str, str]:
 # -- forge ----------------------------------------------------------------------------------
 
 
-def forged(graph: Graph, claims: Mapping[str, Mapping[int, Merge | Any]], unread: Mapping[str, Sequence[int]] = {}) -> Verdict:  # noqa: B006
+def forged(graph: Graph, claims: Mapping[str, Mapping[int, Merge | Any]], unread: Mapping[str, Sequence[int]] = {}) -> Verdict:
     """The checker on the quotient of a lumping written by hand.
 
     `claims[value][unit]` is (representative, scale, offset), or the constant that the
@@ -206,12 +206,12 @@ def forged(graph: Graph, claims: Mapping[str, Mapping[int, Merge | Any]], unread
         return check_files(*map(str, paths))
 
 
-def refused(graph: Graph, claims: Mapping[str, Mapping[int, Merge | Any]], unread: Mapping[str, Sequence[int]] = {}) -> None:  # noqa: B006
+def refused(graph: Graph, claims: Mapping[str, Mapping[int, Merge | Any]], unread: Mapping[str, Sequence[int]] = {}) -> None:
     verdict = forged(graph, claims, unread)
     assert isinstance(verdict, Refuted), verdict
 
 
-def accepted(graph: Graph, claims: Mapping[str, Mapping[int, Merge | Any]], unread: Mapping[str, Sequence[int]] = {}) -> None:  # noqa: B006
+def accepted(graph: Graph, claims: Mapping[str, Mapping[int, Merge | Any]], unread: Mapping[str, Sequence[int]] = {}) -> None:
     """The control of a forgery: the same construction passes when the claim is true."""
     verdict = forged(graph, claims, unread)
     assert isinstance(verdict, Proved), verdict

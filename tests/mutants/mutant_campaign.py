@@ -1,0 +1,148 @@
+"""A campaign: damage correct triples, ask the checker, and decide the truth of every proof by exact evaluation."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections import Counter, defaultdict
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mutant_meaning import Exact, Roots, Undefined, exactly, outputs
+from mutant_operators import BROKEN, OPERATORS
+from mutant_pool import pool
+from mutant_rebuild import misrounded, quotient_params
+from mutant_triples import Net, Triple, check
+
+from lumpnet.errors import LumpnetError
+from lumpnet.verdict import Proved, Unknown
+
+ANSWERS = ("refuted", "unknown", "unreadable", "accepted")
+
+
+def fresh_seed() -> int:
+    """A new seed each time, or the one that LUMPNET_SEED asks for."""
+    return int(os.environ.get("LUMPNET_SEED") or random.SystemRandom().randrange(1 << 32))
+
+
+class Judge:
+    """Decides whether two networks are equal, remembering what it has evaluated."""
+
+    def __init__(self) -> None:
+        self.roots = Roots()
+        self.seen: dict[bytes, list[Exact]] = {}
+
+    def outputs(self, net: Net) -> list[Exact]:
+        data = net.data()
+        if data not in self.seen:
+            if len(self.seen) > 200:
+                self.seen.clear()
+            self.seen[data] = outputs(net, self.roots)
+        return self.seen[data]
+
+    def differs(self, t: Triple) -> str | None:
+        """How what was proved of the triple is false, or None. Raises `Undefined` where a network has no values."""
+        if [v["name"] for v in t.g.graph["inputs"]] != [v["name"] for v in t.h.graph["inputs"]]:
+            return "the inputs differ"
+        if t.g.graph["outputs"] != t.h.graph["outputs"]:
+            return "the outputs differ"
+        if t.rounding == "nearest":
+            exact = quotient_params(t.g, t.h, t.lumpings)
+            wrong = misrounded(t.h, exact)
+            if wrong is not None:
+                return f"not the quotient's rounding: {wrong}"
+            its = outputs(t.h, self.roots, {name: {role: exactly(x) for role, x in p.items()} for name, p in exact.items()})
+        else:
+            its = self.outputs(t.h)
+        mine = self.outputs(t.g)
+        if len(mine) == len(its) and all(a.same(b) for a, b in zip(mine, its, strict=True)):
+            return None
+        return "the outputs differ at a sampled input"
+
+
+@dataclass
+class Result:
+    """Counts by operator and answer; `wrong` are proofs of something false, `stopped` internal errors of the checker."""
+
+    counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    wrong: list[str] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+    undefined: list[str] = field(default_factory=list)
+    mutants: int = 0
+
+    def table(self) -> str:
+        names = sorted(self.counts)
+        lines = [f"{'operator':42}" + "".join(f"{answer:>12}" for answer in ANSWERS)]
+        total: Counter[str] = Counter()
+        for name in names:
+            total += self.counts[name]
+            lines.append(f"{name:42}" + "".join(f"{self.counts[name][answer]:>12}" for answer in ANSWERS))
+        lines.append(f"{'all':42}" + "".join(f"{total[answer]:>12}" for answer in ANSWERS))
+        return "\n".join(lines)
+
+
+def campaign(seed: int, mutants: int, folder: Path, only: set[str] | None = None, until_wrong: bool = False) -> Result:
+    """At least `mutants` effective mutants (files that differ from the correct triple's). `until_wrong` stops at the first finding."""
+    rng, result, judge = random.Random(seed), Result(), Judge()
+    names = sorted(only or OPERATORS)
+    bases: list[tuple[Triple, tuple[bytes, bytes, bytes]]] = []
+    turn = 0
+    while result.mutants < mutants:
+        if turn % (40 * len(names)) == 0:
+            judge = Judge()
+            bases = [(t, t.files()) for t in pool(rng.randrange(1 << 30), 3)]
+        name = names[turn % len(names)]
+        turn += 1
+        for base, clean in rng.sample(bases, len(bases)):
+            mutant, done = base.copy(), name
+            if not OPERATORS[name](mutant, rng):
+                continue
+            if rng.random() < 0.15:
+                second = rng.choice(names)
+                extra = mutant.copy()
+                with suppress(*BROKEN):  # a second change may find nothing to hold on to
+                    if OPERATORS[second](extra, rng):
+                        mutant, done = extra, f"{name} + {second}"
+            files = mutant.files()
+            if files == clean:
+                continue
+            result.mutants += 1
+            _examine(result, judge, mutant, files, folder, name, f"seed {seed}, mutant {result.mutants}: {base.label}, {done}")
+            break
+        if until_wrong and result.wrong:
+            break
+    return result
+
+
+def _examine(result: Result, judge: Judge, mutant: Triple, files: tuple[bytes, bytes, bytes], folder: Path, name: str, story: str) -> None:
+    try:
+        verdict = check(files, folder)
+    except LumpnetError:
+        result.counts[name]["unreadable"] += 1
+        return
+    if not isinstance(verdict, Proved):
+        result.counts[name]["unknown" if isinstance(verdict, Unknown) else "refuted"] += 1
+        if isinstance(verdict, Unknown) and "the checker stopped" in verdict.reason:
+            result.stopped.append(f"{story}: {verdict.reason}")
+        return
+    result.counts[name]["accepted"] += 1
+    try:
+        if mutant.spoil is not None and mutant.spoil[0] == "c":
+            mutant.certificate, mutant.spoil = json.loads(files[2]), None
+        why = "a file that is not the bound one" if mutant.spoil or not mutant.rebind else judge.differs(mutant)
+    except Undefined as problem:
+        result.undefined.append(f"{story}: {problem}")
+    except Exception as problem:  # whatever the judge cannot evaluate, the checker should not have proved
+        result.wrong.append(f"{story}: the judge stops with {type(problem).__name__}: {problem}")
+    else:
+        if why is not None:
+            result.wrong.append(f"{story}: {why}")
+            keep = os.environ.get("LUMPNET_KEEP")
+            if keep:
+                place = Path(keep) / f"{len(list(Path(keep).glob('*')))}"
+                place.mkdir(parents=True)
+                for file, data in zip(("g.safetensors", "h.safetensors", "c.json"), files, strict=True):
+                    (place / file).write_bytes(data)
+                (place / "story").write_text(result.wrong[-1])
