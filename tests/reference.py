@@ -205,13 +205,13 @@ class Reference:
         if node.name not in self._border:
             if node.kind == "linear":
                 return [False]
-            a, shape = node.attrs, self.graph.value(node.inputs[0]).shape[2:]
+            a, sizes = node.attrs, self.graph.value(node.inputs[0]).shape[2:]
             kernel = self.graph.tensors[node.params["weight"]].shape[2:]
             taps = []
             for tap in product(*map(range, kernel)):
                 taps.append(
                     any(
-                        not all(0 <= p * s - pad + t * d < n for p, s, pad, t, d, n in zip(at, a["stride"], a["padding"], tap, a["dilation"], shape, strict=True))
+                        not all(0 <= p * s - q + t * d < n for p, s, q, t, d, n in zip(at, a["stride"], a["padding"], tap, a["dilation"], sizes, strict=True))
                         for at in product(*map(range, node.shape[2:]))
                     )
                 )

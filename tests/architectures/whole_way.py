@@ -1,6 +1,6 @@
 """The whole way of a network: lift, reduce, check, lower, lift again; with the time and memory of each phase.
 
-    python -m tests.architectures.whole_way [resnet34] [mobilenet_v2] [untouched] [widened] [--profile]
+python -m tests.architectures.whole_way [resnet34] [mobilenet_v2] [untouched] [widened] [--profile]
 """
 
 from __future__ import annotations

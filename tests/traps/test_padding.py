@@ -95,13 +95,25 @@ def test_depthwise_duplicates_need_equal_taps():
         assert (units(found, "0"), units(found, "2")) == ((1, 1) if left == 1 else (2, 2))
 
 
-def test_a_group_of_convolutions_pins():
-    """Two groups of two channels have no rule: everything stays, and the summary says why."""
-    grouped = conv(kernel(2, 2, FULL), padding=1, groups=2)
-    model = net(pointwise([[1, 2], [1, 2], [1, 2], [1, 2]], [1, 1, 1, 1]), nn.ReLU(), grouped)
-    found = reduced(model, X)
-    assert units(found, "0") == 4
-    assert "only depthwise groups have a rule" in str(found)
+def grouped(third: float) -> nn.Sequential:
+    """Three groups of two channels; groups 0 and 2 are alike but for one weight, which is 1 in group 0; nobody reads group 1."""
+    weight = kernel(6, 2, FULL)
+    weight[4:], weight[0, 0, 0, 0], weight[4, 0, 0, 0] = weight[:2], 1, third
+    into = pointwise([[1, 2], [3, 1], [1, 1], [0, 1], [1, 2], [3, 1]], [1, 0, 2, 3, 1, 0])
+    return net(into, nn.ReLU(), conv(weight, [1, 2, 3, 4, 1, 2], padding=1, groups=3), nn.ReLU(), pointwise([[1, 2, 0, 0, 3, 5]]))
+
+
+def test_groups_merge_and_leave_whole():
+    found = reduced(grouped(1), X)
+    assert (units(found, "0"), units(found, "2")) == (2, 2)
+    found = reduced(grouped(2), X)
+    assert (units(found, "0"), units(found, "2")) == (4, 4), "one differing weight keeps the whole group"
+
+
+def test_equal_channels_inside_a_group_stay():
+    """The reduced groups must be of equal size, so channels of one group do not merge."""
+    model = net(pointwise([[1, 2]] * 4, [1] * 4), nn.ReLU(), conv(kernel(2, 2, FULL), padding=1, groups=2), nn.ReLU(), pointwise([[1, 2]]))
+    assert units(reduced(model, X), "0") == 4
 
 
 AVERAGES = {
