@@ -6,7 +6,9 @@ starts where only numpy is installed.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
 _HOME = {
     "reduce": "lumpnet.api",
-    "check": "lumpnet.api",
     "lift": "lumpnet.api",
     "lower": "lumpnet.api",
     "Network": "lumpnet.api",
@@ -32,7 +33,28 @@ _HOME = {
 __all__ = ["LumpnetError", "Network", "Proved", "Reduction", "Refuted", "Unknown", "check", "lift", "lower", "reduce"]
 
 
+class _Check(ModuleType):
+    """The package of the independent checker, which is also the function `lumpnet.check(original, reduced, certificate)`."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return import_module("lumpnet.api").check(*args, **options)
+
+
+class _Door(ModuleType):
+    """This module. Python binds `lumpnet.check` to the package when it is imported; here it becomes callable, and knows nothing of it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "check" and isinstance(value, ModuleType):
+            value.__class__ = _Check
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Door
+
+
 def __getattr__(name: str) -> Any:
+    if name == "check":
+        return import_module("lumpnet.check")
     if name not in _HOME:
         raise AttributeError(f"module 'lumpnet' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)

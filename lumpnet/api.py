@@ -154,6 +154,7 @@ class Reduction:
         lines += [f"pinned: {operator}: {reason}" for operator, reason in self.pinned]
         if self.declined:
             lines.append(f"declined because a weight would have been rounded: {self.declined} more units (--require nearest removes them)")
+        lines += [f"vouched for by: {who}" for who in getattr(self.verdict, "vouched_by", ())]
         return "\n".join(lines)
 
     __str__ = summary

@@ -181,3 +181,42 @@ def test_no_half_written_output_when_interrupted(tmp_path: Path, monkeypatch: py
     with pytest.raises(KeyboardInterrupt):
         lumpnet.Network.load(DEMO).save(tmp_path / "n.safetensors")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_z3_gives_a_second_opinion_on_a_tiny_network(tmp_path: Path) -> None:
+    """Equal twins leave; Z3 proves the whole networks equal. A forged pair of files is refuted with a replayed witness, printed and saved."""
+    nodes = (
+        Node(Value("h", (None, 3)), "linear", ("x",), {}, {"weight": "w1", "bias": "b1"}),
+        Node(Value("r", (None, 3)), "relu", ("h",)),
+        Node(Value("y", (None, 1)), "linear", ("r",), {}, {"weight": "w2"}),
+    )
+    tensors = {"w1": np.array([[1, 2], [2, 4], [1, -1]]), "b1": np.array([1, 2, 0]), "w2": np.array([[1, 1, 3]])}
+    graph = Graph((Value("x", (None, 2)),), nodes, ("y",), {k: t.astype(np.float32) for k, t in tensors.items()})
+    original, reduced, certificate = tmp_path / "o.safetensors", tmp_path / "r.safetensors", tmp_path / "c.json"
+    lumpnet.Network(graph).save(original)
+    call("reduce", original, "-o", reduced, "--certificate", certificate)
+    code, out, err = call("check", original, reduced, certificate, "--smt")
+    assert code == 0, err
+    assert "Z3" in out
+    other = Graph(graph.inputs, graph.nodes, graph.outputs, {**graph.tensors, "w2": np.array([[1, 1, 4]], dtype=np.float32)})
+    lumpnet.Network(other).save(original)
+    code, out, err = call("check", original, reduced, certificate, "--smt", "--json")
+    assert code == 1
+    assert json.loads(out)["witness"]
+    assert (tmp_path / "c.json.witness.json").exists()
+
+
+def test_a_module_is_lifted_again_and_compared(tmp_path: Path) -> None:
+    import torch
+    from torch import nn
+
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    result = lumpnet.reduce(model, torch.zeros(2, 3))
+    verdict = lumpnet.check(model, result.model, result.certificate, example_inputs=torch.zeros(2, 3))
+    assert isinstance(verdict, lumpnet.Proved)
+    assert sum("trusted, compared on" in who for who in verdict.vouched_by) == 2
+    with torch.no_grad():
+        model[0].weight[0, 0] += 1
+    verdict = lumpnet.check(model, result.model, result.certificate, example_inputs=torch.zeros(2, 3))
+    assert isinstance(verdict, lumpnet.Refuted)
+    assert verdict.what == "files"

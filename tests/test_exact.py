@@ -37,7 +37,7 @@ def test_collapse_is_the_rational_sum(a: np.ndarray, data: st.DataObject) -> Non
     n = a.shape[1]
     count = data.draw(st.integers(1, n))
     classes = np.array(data.draw(st.lists(st.integers(-1, count - 1), min_size=n, max_size=n)))
-    scales = np.array(data.draw(st.lists(nonzero, min_size=n, max_size=n)) + [None], dtype=object)[:n]
+    scales = np.array([*data.draw(st.lists(nonzero, min_size=n, max_size=n)), None], dtype=object)[:n]
     got = Merge(classes, scales, count).apply(a)
     for i in range(a.shape[0]):
         for k in range(count):

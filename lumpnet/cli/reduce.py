@@ -29,6 +29,8 @@ def reduce(model: Path, target: Path, certificate: Path | None, require: str, dt
     if not quiet:
         print_sizes(result)
         print_rules(result, verbose)
+        for who in getattr(result.verdict, "vouched_by", ()):
+            out.print(f"vouched for by: {printable(who)}")
         if result.verdict.exit_code == 0:
             out.print(f"wrote {printable(target)} and {printable(certificate)}")
     out.print(printable(verdict_line(result.verdict)))

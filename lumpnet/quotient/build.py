@@ -33,13 +33,17 @@ class _Tensors:
     """Tensors of the reduced network, shared where the original shares them and the contents still agree."""
 
     out: dict[str, np.ndarray] = field(default_factory=dict)
+    came_from: dict[str, str] = field(default_factory=dict)
 
-    def put(self, key: str, tensor: np.ndarray, node: str) -> str:
-        for name in (key, f"{key}@{node}"):
+    def put(self, key: str, tensor: np.ndarray, node: Node) -> str:
+        """Store under the key, or, where that holds something else by now, under the name that the node's own module gives."""
+        own = [f"{node.module.path}.{key.rpartition('.')[2]}"] if node.module is not None else []
+        for name in (key, *own, f"{key}@{node.name}"):
             held = self.out.setdefault(name, tensor)
+            self.came_from.setdefault(name, key)
             if held is tensor or (held.shape == tensor.shape and held.dtype == tensor.dtype and held.tobytes() == tensor.tobytes()):
                 return name
-        raise RoundingError(node, f"no name is free for tensor {key!r}", "distinct tensor names")
+        raise RoundingError(node.name, f"no name is free for tensor {key!r}", "distinct tensor names")
 
 
 @dataclass
@@ -67,7 +71,7 @@ def build(outcome: Outcome, kept: Mapping[str, Kept], dtype: str | None = None) 
         params = _params(site, piece, tensors, marks, dtype)
         nodes.append(_node(site, piece, params, len(kept[name].units), dtype))
     inputs = tuple(replace(v, dtype=_dtype(v.dtype, dtype)) for v in graph.inputs)
-    buffers = frozenset(n for n in tensors.out if n.split("@")[0] in graph.buffers)
+    buffers = frozenset(name for name, key in tensors.came_from.items() if key in graph.buffers)
     return Quotient(Graph(inputs, tuple(nodes), graph.outputs, tensors.out, buffers, graph.notes), marks.inexact, marks.overflow)
 
 
@@ -102,7 +106,7 @@ def _params(site: Site, piece: Piece, tensors: _Tensors, marks: _Marks, dtype: s
             marks.note((site.node.name, role), inexact, overflow)
         else:
             tensor = exact
-        params[role] = tensors.put(site.node.params.get(role) or _fresh(site.node, role), np.asarray(tensor, order="C"), site.node.name)
+        params[role] = tensors.put(site.node.params.get(role) or _fresh(site.node, role), np.asarray(tensor, order="C"), site.node)
     return params
 
 

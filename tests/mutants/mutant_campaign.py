@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -130,8 +131,10 @@ def _examine(result: Result, judge: Judge, mutant: Triple, files: tuple[bytes, b
     result.counts[name]["accepted"] += 1
     try:
         if mutant.spoil is not None and mutant.spoil[0] == "c":
-            mutant.certificate, mutant.spoil = json.loads(files[2]), None
-        why = "a file that is not the bound one" if mutant.spoil or not mutant.rebind else judge.differs(mutant)
+            mutant.certificate = json.loads(files[2])
+        bound = [mutant.certificate[role]["sha256"] for role in ("original", "reduced")]
+        other = bound != [hashlib.sha256(data).hexdigest() for data in files[:2]]
+        why = "a file that is not the bound one" if other else judge.differs(mutant)
     except Undefined as problem:
         result.undefined.append(f"{story}: {problem}")
     except Exception as problem:  # whatever the judge cannot evaluate, the checker should not have proved
