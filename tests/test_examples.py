@@ -1,0 +1,24 @@
+"""The examples run from top to bottom and say what their text promises."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+
+def test_prune_and_reduce(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, str(EXAMPLES / "prune_and_reduce.py"), str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "exact: the reduced network computes the same real function" in done.stdout
+    assert "hidden units            112 -> 56" in done.stdout
+    assert "checked again from the files: Proved" in done.stdout
+    assert "(16, 3, 3, 3) -> (8, 3, 3, 3)" in done.stdout
+    assert {p.name for p in tmp_path.iterdir()} == {"original.safetensors", "reduced.safetensors", "certificate.json"}
+
+
+def test_the_demo_script_offers_its_help() -> None:
+    done = subprocess.run([sys.executable, str(EXAMPLES / "train_demo.py"), "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
