@@ -17,7 +17,7 @@ in the relation as ghosts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -57,10 +57,11 @@ def coarsest(graph: Graph, extra: Mapping[str, Demand] | None = None, progress: 
     while True:
         search.solve(known)
         rounds += 1
-        search.alive = search.nobody()
+        solved, search.alive = search.alive, search.nobody()
         search.observe()
-        while search.fill():
-            search.observe()
+        if any(search.empty()):  # a map was left with one operand unit for appearance's sake: that choice stays
+            search.alive = solved
+            break
         if rounds == _ROUNDS or all(np.array_equal(known[v] & search.lumpings[v].present, search.alive[v]) for v in known):
             break
         known = search.alive
@@ -84,6 +85,8 @@ class _Search:
         self.tied = _tied(self.sites)
         self.alive = self.nobody()
         self.observe()
+        while self.fill():
+            self.observe()
         self.structural = self.alive
         """Units that some output reads if nothing is merged."""
 
@@ -128,19 +131,20 @@ class _Search:
     def fill(self) -> bool:
         """An observed linear map needs at least one operand unit: revive or keep the first where none is left."""
         changed = False
-        for site in self.sites:
-            if site.axis is None or rules(site).links(site) or not self.alive[site.node.name].any():
-                continue
-            for name, axis in zip(site.node.inputs, site.in_axes, strict=True):
-                if self.alive[name].any() or not self.units[name]:
-                    continue
-                if axis is None:
-                    changed |= self._revive(name, np.ones(self.units[name], dtype=bool))
-                    continue
-                x = self.lumpings[name]
+        for name in self.empty():
+            x = self.lumpings[name]
+            if self.axes[name] is None:
+                changed |= self._revive(name, np.ones(self.units[name], dtype=bool))
+            else:
                 first = np.arange(len(x)) == (x.first[0] if x.count else 0)
                 changed |= self._revive(name, first) if x.count else self._demand(name, default_keep(x, first))
         return changed
+
+    def empty(self) -> Iterator[str]:
+        """Operands of observed linear maps of which no unit is observed."""
+        for site in self.sites:
+            if site.axis is not None and not rules(site).links(site) and self.alive[site.node.name].any():
+                yield from (name for name in site.node.inputs if self.units[name] and not self.alive[name].any())
 
     def _forward(self) -> None:
         """Recompute the lumpings whose operands or demands changed."""
@@ -165,7 +169,7 @@ class _Search:
                     changed |= self._demand(operand, up)
             if down is not None and self.axes[name] is not None:
                 changed |= self._demand(name, down)
-        for one, two in self.tied:
+        for one, two in self._ties():
             changed |= self._tie(one, two)
         return changed
 
@@ -177,6 +181,14 @@ class _Search:
             return False
         self.demands[name] = met
         return True
+
+    def _ties(self) -> Iterator[tuple[str, str]]:
+        """Pairs of values that stand at the same place around one shared tensor, where both nodes are observed."""
+        for one, two in self.tied:
+            if self.alive[one.node.name].any() and self.alive[two.node.name].any():
+                yield one.node.name, two.node.name
+                if one.node.inputs[0] != two.node.inputs[0]:
+                    yield one.node.inputs[0], two.node.inputs[0]
 
     def _tie(self, one: str, two: str) -> bool:
         """Values around a shared tensor are lumped alike, so that the tensor can stay shared."""
@@ -209,7 +221,7 @@ class _Search:
                 changed |= self._observe_operands(site)
             for site in self.sites:
                 changed |= self._observe_coupled(site)
-            for one, two in self.tied:
+            for one, two in self._ties():
                 if self.units[one] == self.units[two]:
                     changed |= self._revive(one, self.alive[two])
                     changed |= self._revive(two, self.alive[one])
@@ -258,12 +270,7 @@ def _scales(x: Lumping) -> np.ndarray:
     return scale
 
 
-def _tied(all_sites: list[Site]) -> list[tuple[str, str]]:
-    """Pairs of values that stand at the same place around one shared tensor."""
-    pairs = set()
-    for one, two in combinations([s for s in all_sites if s.node.params and s.node.kind != "opaque"], 2):
-        if one.node.kind == two.node.kind and set(one.node.params.values()) & set(two.node.params.values()) and get(one.node.kind).counts_units:
-            pairs.add((one.node.name, two.node.name))
-            if one.node.inputs[0] != two.node.inputs[0]:
-                pairs.add((one.node.inputs[0], two.node.inputs[0]))
-    return sorted(pairs)
+def _tied(all_sites: list[Site]) -> list[tuple[Site, Site]]:
+    """Pairs of nodes that share a tensor, in order."""
+    users = [s for s in all_sites if s.node.params and get(s.node.kind).counts_units]
+    return [(a, b) for a, b in combinations(users, 2) if a.node.kind == b.node.kind and set(a.node.params.values()) & set(b.node.params.values())]

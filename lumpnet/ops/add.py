@@ -14,7 +14,7 @@ import numpy as np
 
 from lumpnet.exact import ONE, ZERO, Number, Surd, constant_array
 from lumpnet.ir import Shape
-from lumpnet.ops.base import Kept, Params, Piece, Site
+from lumpnet.ops.base import Kept, Params, Piece, Site, claimed
 from lumpnet.ops.linear import stack
 from lumpnet.ops.pairwise import Pairwise
 from lumpnet.ops.registry import register
@@ -46,11 +46,13 @@ class Add(Pairwise):
             if x.present[i] and y.present[i]:
                 keys[i] = (int(a.classes[i]), int(b.classes[i]), a.scale[i] / b.scale[i])
                 offset[i] = a.offset[i] + b.offset[i]
-            elif x.present[i] and not isinstance(y.value[i], Surd):
-                keys[i] = (x is a, int(x.classes[i]))
-                offset[i] = x.offset[i] + y.value[i]
+            elif x.present[i]:
+                c = y.value[i]
+                irrational = c.times(1 / x.scale[i]) if isinstance(c, Surd) else None
+                keys[i] = (x is a, int(x.classes[i]), irrational)
+                offset[i] = x.offset[i] + (ZERO if isinstance(c, Surd) else c)
             else:
-                keys[i] = ("alone", i)
+                keys[i] = ("constants", a.value[i], b.value[i])
         return normal_form(keys, scale, offset, value)
 
     def passing(self, site: Site, ins: Sequence[Lumping]) -> int | None:
@@ -68,7 +70,7 @@ class Add(Pairwise):
         k = self.passing(site, ins)
         if k is None:
             return super().demands(site, ins, out, free, free_out)
-        if not (out.present & ~free_out).any():
+        if not claimed(out, free_out).any():
             return [None, None], None
         up, down = self.coupled([ins[k], out], [free[k], free_out])
         both: list[Demand | None] = [None, None]

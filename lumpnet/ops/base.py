@@ -154,6 +154,13 @@ class Pin(Op):
         return Piece(site.node.kind, tuple(range(len(ins))), dict(site.attrs), dict(site.params))
 
 
+def claimed(x: Lumping, free: np.ndarray) -> np.ndarray:
+    """Units about which the relation says something that must be shown: observed ones, and members of a class of several."""
+    together = x.present.copy()
+    together[x.present] = x.sizes[x.classes[x.present]] > 1
+    return np.asarray(x.present & (~free | together))
+
+
 def keep_where(mask: np.ndarray, scale: np.ndarray | None = None, label: np.ndarray | None = None) -> Demand:
     """A demand that constants under `mask` stay."""
     n = len(mask)
@@ -164,7 +171,7 @@ def stay_together(here: Lumping, there: Lumping, free_there: np.ndarray, scale: 
     """What shared columns demand of `here` when `there` has the same units one by one.
 
     Units apart there are apart here, and a constant here stays if the unit
-    there is one that stays and is observed. Free units demand nothing.
+    there is one that stays and is observed. Free units that claim nothing demand nothing.
     """
-    kept = ~here.present & there.present & ~free_there
+    kept = ~here.present & claimed(there, free_there)
     return Demand(there.classes, kept, there.scale if scale is None else scale)

@@ -10,7 +10,7 @@ import numpy as np
 
 from lumpnet.errors import GraphError
 from lumpnet.ir import Shape
-from lumpnet.ops.base import Kept, Op, Params, Piece, Site, stay_together
+from lumpnet.ops.base import Kept, Op, Params, Piece, Site, claimed, stay_together
 from lumpnet.ops.registry import register
 from lumpnet.partition import GONE, Demand, Lumping, normal_form
 
@@ -50,7 +50,7 @@ class Concat(Op):
     def demands(
         self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray
     ) -> tuple[list[Demand | None], Demand | None]:
-        if not (out.present & ~free_out).any():
+        if not claimed(out, free_out).any():
             return [None] * len(ins), None
         ups: list[Demand | None] = []
         for part, x in zip(self._parts(site), ins, strict=True):

@@ -13,7 +13,7 @@ import numpy as np
 
 from lumpnet.exact import ONE, ZERO, Number, Surd, constant_array
 from lumpnet.ops import windows
-from lumpnet.ops.base import Kept, Op, Piece, Site
+from lumpnet.ops.base import Kept, Op, Piece, Site, claimed
 from lumpnet.ops.unary import Image, Unary, default_keep
 from lumpnet.partition import Demand, Lumping, labels, normal_form
 
@@ -117,7 +117,7 @@ class Wide(Op):
         self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray
     ) -> tuple[list[Demand | None], Demand | None]:
         (x,) = ins
-        if not (out.present & ~free_out).any():
+        if not claimed(out, free_out).any():
             return [None], None
         groups, width, made = self._shape(site)
         reads, makes = x.classes.reshape(groups, width), out.classes.reshape(groups, made)

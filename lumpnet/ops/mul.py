@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,10 @@ class Mul(Pairwise):
                     keys[i] = (x is a, int(x.classes[i]), x.offset[i] / x.scale[i])
                     scale[i] = x.scale[i] * c
         return normal_form(keys, scale, offset, value)
+
+    def kept_scale(self, x: Lumping, shared: np.ndarray) -> np.ndarray:
+        """A constant factor passes without offset only as a multiple of itself."""
+        return np.array([v if isinstance(v, Fraction) and v else s for v, s in zip(x.value, shared, strict=True)] + [None], dtype=object)[:-1]
 
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
         return Piece(self.kind, (0, 1), {}, {})

@@ -9,7 +9,7 @@ import numpy as np
 from lumpnet.errors import GraphError
 from lumpnet.exact import ONE, constant_array
 from lumpnet.ir import Shape
-from lumpnet.ops.base import Op, Site
+from lumpnet.ops.base import Op, Site, claimed
 from lumpnet.partition import Demand, Lumping, labels
 
 
@@ -35,19 +35,23 @@ class Pairwise(Op):
     def demands(
         self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray
     ) -> tuple[list[Demand | None], Demand | None]:
-        if not (out.present & ~free_out).any():
+        if not claimed(out, free_out).any():
             return [None, None], None
         one, two, down = self.coupled([*ins, out], [*free, free_out])
         return [one, two], down
 
     def coupled(self, values: Sequence[Lumping], free: Sequence[np.ndarray]) -> list[Demand]:
         """Values that share columns: apart in one is apart in all, and an observed unit that stays in one stays in all."""
-        stays = np.any([v.present & ~f for v, f in zip(values, free, strict=True)], axis=0)
+        stays = np.any([claimed(v, f) for v, f in zip(values, free, strict=True)], axis=0)
         label = labels(zip(*(v.classes.tolist() for v in values), strict=True))
         scale = constant_array(len(stays), ONE)
         for v in values:  # the last value is the output: its scale wins
             scale[v.present] = v.scale[v.present]
-        return [Demand(np.where(v.present | stays, label, 0), stays & ~v.present, scale) for v in values]
+        return [Demand(np.where(v.present | stays, label, 0), stays & ~v.present, self.kept_scale(v, scale)) for v in values]
+
+    def kept_scale(self, x: Lumping, shared: np.ndarray) -> np.ndarray:
+        """Scales for constants of `x` that stay beside units with the scales `shared`."""
+        return shared
 
     def alive(self, site: Site, ins: Sequence[Lumping], out: Lumping, alive_out: np.ndarray) -> list[np.ndarray]:
         return [alive_out & x.present for x in ins]

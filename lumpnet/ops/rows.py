@@ -118,22 +118,17 @@ def demands(weight: np.ndarray, border: np.ndarray, x: Lumping, out: Lumping, fr
     gone = ~x.present
     irrational = np.array([isinstance(v, Surd) for v in x.value], dtype=bool)
     keep = np.zeros(len(x), dtype=bool)
-    moved = False
+    moved = np.zeros(len(x), dtype=bool)
     if border.any() and (x.offset != 0).any():
         read = (weight[rows][:, :, border] != 0).any(axis=(0, 2))
         keep |= gone & read & (x.offset != 0)
-        moved = bool((x.present & read & (x.offset != 0)).any())
+        moved = x.present & np.isin(x.classes, x.classes[x.present & read])
     if (gone & irrational).any():
         keep |= gone & irrational & (weight[rows] != 0).any(axis=(0, 2))
-    if not keep.any() and not moved:
+    if not keep.any() and not moved.any():
         return None
-    demand = default_keep(x, keep)
-    return replace(demand, label=_by_offset(x)) if moved else demand
-
-
-def _by_offset(x: Lumping) -> np.ndarray:
-    """Members of one class agree iff their offset against a common direction does."""
-    return labels(o / s if p else None for p, o, s in zip(x.present, x.offset, x.scale, strict=True))
+    apart = labels(o / s if m else None for m, o, s in zip(moved, x.offset, x.scale, strict=True))
+    return replace(default_keep(x, keep), label=apart)
 
 
 def alive(weight: np.ndarray, x: Lumping, out: Lumping, alive_out: np.ndarray) -> np.ndarray:

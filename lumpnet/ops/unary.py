@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from lumpnet.exact import ONE, ZERO, Number, Surd, constant_array
-from lumpnet.ops.base import Kept, Op, Piece, Site, keep_where, stay_together
+from lumpnet.ops.base import Kept, Op, Piece, Site, claimed, keep_where, stay_together
 from lumpnet.partition import GONE, Demand, Lumping, labels, normal_form
 
 Image = tuple[Hashable, Fraction, Fraction]
@@ -77,7 +77,7 @@ class Unary(Op):
         self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray
     ) -> tuple[list[Demand | None], Demand | None]:
         (x,) = ins
-        if not (out.present & ~free_out).any():
+        if not claimed(out, free_out).any():
             return [None], None
         source = self.source(site)
         down = stay_together(out, _seen_through(x, source), free[0][source])
@@ -94,11 +94,11 @@ class Unary(Op):
         images: list[list[int]] = [[] for _ in range(n)]
         kept = np.zeros(n, dtype=bool)
         scale = constant_array(n, ONE)
-        slots = self.slots(site)
+        slots, needed = self.slots(site), claimed(out, free_out)
         order = {slot: k for k, slot in enumerate(dict.fromkeys(slots))}
         for j, i in sorted(enumerate(source.tolist()), key=lambda pair: order[slots[pair[0]]]):
             images[i].append(int(out.classes[j]))
-            if not x.present[i] and out.present[j] and not free_out[j]:
+            if not x.present[i] and needed[j]:
                 kept[i], scale[i] = True, self.rescale(site, j, out.scale[j])
         return Demand(labels(map(tuple, images)), kept, scale)
 
