@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         verdict = check_files(options.original, options.reduced, options.certificate)
     except LumpnetError as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
+        print(ascii_line(" ".join(str(error).split())), file=sys.stderr)
         return 2
     report = _report(verdict)
     if options.json:
@@ -47,7 +47,8 @@ def _json(verdict: str, rounding: str | None, reason: str, claims: tuple[str, ..
 
 
 def ascii_line(text: str) -> str:
-    return text.encode("ascii", "backslashreplace").decode("ascii")
+    """The text on one line of printable ASCII: names come from files and are shown, not obeyed."""
+    return "".join(c if " " <= c <= "~" else ascii(c)[1:-1] for c in text)
 
 
 if __name__ == "__main__":

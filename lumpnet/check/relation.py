@@ -9,6 +9,7 @@ a sum), then the offset.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -18,12 +19,14 @@ import numpy as np
 
 from lumpnet.certificate import DROPPED, IDENTITY, Lumping, Real, Surd
 from lumpnet.check.numbers import Array, add_reals, same, scale_real
-from lumpnet.check.outcome import Refusal
+from lumpnet.check.outcome import Refusal, Unsure
 
 Shape = tuple[int | None, ...]
 Law = tuple[Any, ...]
 ONE, ZERO = Fraction(1), Fraction(0)
 NONE: Array = np.zeros(0, np.int64)
+MAX_UNITS = 1 << 26
+"""More units than this on one axis are not examined: a few bytes can declare them, gigabytes would follow."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class Relation:
             raise Refusal(where, f"{self.name!r} is lumped on axis {self.axis}", f"axis {axis}, on which this operator has its units")
         if self.axis is not None:
             return self
+        if (self.shape[axis] or 0) > MAX_UNITS:
+            raise Unsure(where, f"{self.name!r} has more than {MAX_UNITS} units on axis {axis}")
         units = np.arange(self.shape[axis] or 0, dtype=np.int64)
         return replace(self, axis=axis, columns=len(units) if self.identity else 0, classes=units, reps=units)
 
@@ -162,11 +167,15 @@ def relation(name: str, shape: Shape, lumping: Lumping | str) -> Relation:
 
 
 def combinations(*ids: Array) -> Iterator[tuple[tuple[int, ...], int]]:
-    """The distinct columns of stacked id arrays, each with the first index that has it."""
+    """The distinct columns of stacked id arrays (numbers from 0), each with the first index that has it."""
     if len(ids[0]):
-        found, first = np.unique(np.stack(ids), axis=1, return_index=True)
-        for column, at in zip(found.T.tolist(), first.tolist(), strict=True):
-            yield tuple(column), at
+        widths = [int(array.max()) + 1 for array in ids]
+        if math.prod(widths) < 1 << 62:
+            first = np.unique(np.ravel_multi_index(ids, widths), return_index=True)[1]
+        else:
+            first = np.unique(np.stack(ids), axis=1, return_index=True)[1]
+        for at in first.tolist():
+            yield tuple(int(array[at]) for array in ids), at
 
 
 def tied_alike(member: Law, rep: Law, claimed: Law) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from lumpnet.errors import LumpnetError
 
@@ -32,8 +33,8 @@ def failing_politely() -> Iterator[None]:
 
 
 def fail(text: str) -> NoReturn:
-    width = err.width if sys.stderr.isatty() else 100_000
-    print(textwrap.fill(f"error: {' '.join(printable(text).split())}", width), file=sys.stderr)
+    line = f"error: {' '.join(visible(text).split())}"
+    print(textwrap.fill(line, err.width) if sys.stderr.isatty() else line, file=sys.stderr)
     raise typer.Exit(USAGE)
 
 
@@ -51,9 +52,14 @@ def print_json(data: Any) -> None:
     sys.stdout.write(json.dumps(data, indent=2, sort_keys=False, allow_nan=False) + "\n")
 
 
+def visible(text: object) -> str:
+    """Names come from files: control characters are shown, not obeyed."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(text))
+
+
 def printable(text: object) -> str:
-    """Names come from files: control characters are shown, not obeyed; rich markup is not markup."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(text)).replace("[", "\\[")
+    """`visible`, for rich: what looks like markup is none."""
+    return escape(visible(text))
 
 
 def count(value: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from rich.table import Table
@@ -9,6 +10,7 @@ from rich.table import Table
 from lumpnet.api import Reduction, verdict_line
 from lumpnet.api import reduce as run
 from lumpnet.cli.console import count, fail, out, percent, print_json, printable, progress
+from lumpnet.cli.vetted import vetted
 from lumpnet.quotient.explain import RULES
 
 
@@ -17,10 +19,13 @@ def reduce(model: Path, target: Path, certificate: Path | None, require: str, dt
     if target.suffix != ".safetensors":
         fail(f"{target}: the output is a lumpnet network file, so its name ends in .safetensors. Try: -o {target.with_suffix('.safetensors')}")
     certificate = certificate or target.with_name(f"{target.name}.cert.json")
-    if len({p.resolve() for p in (model, target, certificate)}) < 3:
+    if len({os.path.realpath(p) for p in (model, target, certificate)}) < 3:
         fail("the model, the output and the certificate are three different files. Try: another -o or --certificate")
+    for path in (target, certificate):
+        if path.is_dir() or not path.parent.is_dir():
+            fail(f"{path}: cannot be written. Expected a file in an existing folder. Try: another -o or --certificate.")
     with progress(not json and not quiet) as tell:
-        result = run(str(model), require=require, dtype=dtype, progress=tell)
+        result = run(vetted(model), require=require, dtype=dtype, progress=tell)
     if result.verdict.exit_code == 0:
         result.save(target, certificate)
     if json:

@@ -17,6 +17,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from lumpnet.certificate import strict_json
 from lumpnet.errors import FileError, LumpnetError
 from lumpnet.ir.graph import Graph, Module, Node, Value
 
@@ -75,8 +76,10 @@ def write_whole(path: str | Path, data: bytes) -> None:
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise FileError(str(path), f"cannot be written ({error.strerror})", "a file name that is free or a file", "another output path") from error
         raise
 
 
@@ -99,12 +102,11 @@ def load_network(path: str | Path) -> Graph:
             where, f"not a readable safetensors file ({error})", "a lumpnet network file (.safetensors)", "check the path, or write the file again"
         ) from error
     try:
-        return _graph_from_json(json.loads(text), tensors)
+        return _graph_from_json(strict_json(text.encode("utf-8", "surrogatepass"), "graph", FileError), tensors)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise FileError(where, f"its graph is malformed ({type(error).__name__}: {error})", f"graph format {FORMAT}", "write the network file again") from error
     except LumpnetError as error:
-        error.where = f"{where}: {error.where}"
-        raise
+        raise type(error)(f"{where}: {error.where}", error.found, error.expected, error.hint or "write the network file again") from error
 
 
 def _graph_from_json(data: dict[str, Any], tensors: dict[str, np.ndarray]) -> Graph:

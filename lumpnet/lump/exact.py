@@ -7,9 +7,11 @@ with the outputs alone, and let every observed unit keep what it reads under the
 current classes. Units that nobody observes demand nothing. Classes only split,
 observed units only become more, so the sweep ends, in a consistent pair.
 
-Observability can only have been overstated along the way (a class that later
-split), so it is computed again from the final classes, and units now known to
-be unread are kept apart from the others in a further round, until nothing changes.
+Two things can have been overstated along the way, and further rounds correct
+them until nothing changes: splits that were asked for before it was known which
+constants have to stay (a round starts with those known); and observability,
+which is computed again from the final classes (a round keeps units now known to
+be unread apart from the others).
 
 Everything happens on the original graph: merged classes that nobody reads stay
 in the relation as ghosts.
@@ -23,7 +25,6 @@ from itertools import combinations
 
 import numpy as np
 
-from lumpnet.exact import ONE
 from lumpnet.ir import Graph
 from lumpnet.ops import Site, get, size
 from lumpnet.ops.sites import operand_units, rules, sites
@@ -52,11 +53,15 @@ def coarsest(graph: Graph, extra: Mapping[str, Demand] | None = None, progress: 
 
     Raises `GraphError` for a graph whose shapes do not fit.
     """
-    search = _Search(graph, extra or {}, progress)
-    rounds, known = 0, search.structural
+    search = _Search(graph, progress)
+    rounds, known, kept = 0, search.structural, dict(extra or {})
     while True:
-        search.solve(known)
+        search.solve(known, kept)
         rounds += 1
+        constants = {name: demand for name, demand in search.kept().items() if name not in kept or (demand.kept & ~kept[name].kept).any()}
+        if constants and rounds < _ROUNDS:
+            kept |= {name: kept[name].meet(demand) if name in kept else demand for name, demand in constants.items()}
+            continue
         solved, search.alive = search.alive, search.nobody()
         search.observe()
         if any(search.empty()):  # a map was left with one operand unit for appearance's sake: that choice stays
@@ -75,8 +80,8 @@ _ROUNDS = 16
 class _Search:
     """The state of one search: the only mutable thing here."""
 
-    def __init__(self, graph: Graph, extra: Mapping[str, Demand], progress: Progress):
-        self.graph, self.extra, self.progress = graph, extra, progress
+    def __init__(self, graph: Graph, progress: Progress):
+        self.graph, self.progress = graph, progress
         self.sites = sites(graph)
         self.axes: dict[str, int | None] = dict.fromkeys(v.name for v in graph.inputs)
         self.axes.update({s.node.name: s.axis for s in self.sites})
@@ -106,8 +111,8 @@ class _Search:
 
     # -- refinement -----------------------------------------------------------------------
 
-    def solve(self, known: Mapping[str, np.ndarray]) -> None:
-        """The joint fixpoint, with units outside `known` (proved unread) kept apart from the others."""
+    def solve(self, known: Mapping[str, np.ndarray], extra: Mapping[str, Demand]) -> None:
+        """The joint fixpoint under the demands `extra`, with units outside `known` (proved unread) kept apart from the others."""
         self.alive = self.nobody()
         self.demands = {name: nothing(n) for name, n in self.units.items()}
         for name, read in self.structural.items():  # units whose own weights say that nobody reads them merge with nobody
@@ -115,7 +120,7 @@ class _Search:
             self._demand(name, replace(nothing(len(read)), label=number(label.tolist())))
         for name in self.graph.outputs:
             self._demand(name, everything(self.units[name]))
-        for name, demand in self.extra.items():
+        for name, demand in extra.items():
             self._demand(name, demand)
         self.natural = {v.name: discrete(self.units[v.name]) for v in self.graph.inputs}
         self.seen: dict[str, list[Lumping]] = {}
@@ -127,6 +132,15 @@ class _Search:
             changed = self.observe()
             changed |= self._backward()
             changed = changed or self.fill()
+
+    def kept(self) -> dict[str, Demand]:
+        """The constants that had to stay, without the splits that were asked for before that was known."""
+        found = {}
+        for name, demand in self.demands.items():
+            constants = demand.kept & ~self.natural[name].present
+            if constants.any():
+                found[name] = Demand(np.zeros_like(demand.label), constants, demand.scale)
+        return found
 
     def fill(self) -> bool:
         """An observed linear map needs at least one operand unit: revive or keep the first where none is left."""
@@ -205,8 +219,8 @@ class _Search:
                 keys.append((int(a.classes[i]), int(b.classes[i]), None, None, None))
         stays = both | (a.present != b.present) | (~a.present & (a.value != b.value))
         label = number(keys)
-        changed = self._demand(one, Demand(label, stays & ~a.present, _scales(b)))
-        return self._demand(two, Demand(label, stays & ~b.present, _scales(a))) or changed
+        changed = self._demand(one, replace(default_keep(a, stays & ~a.present), label=label))
+        return self._demand(two, replace(default_keep(b, stays & ~b.present), label=label)) or changed
 
     # -- observability --------------------------------------------------------------------
 
@@ -262,12 +276,6 @@ class _Search:
             return False
         self.alive[name] = mask
         return True
-
-
-def _scales(x: Lumping) -> np.ndarray:
-    scale = x.scale.copy()
-    scale[~x.present] = ONE
-    return scale
 
 
 def _tied(all_sites: list[Site]) -> list[tuple[Site, Site]]:

@@ -174,4 +174,13 @@ def stay_together(here: Lumping, there: Lumping, free_there: np.ndarray, scale: 
     there is one that stays and is observed. Free units that claim nothing demand nothing.
     """
     kept = ~here.present & claimed(there, free_there)
-    return Demand(there.classes, kept, there.scale if scale is None else scale)
+    return Demand(apart(here, there), kept, there.scale if scale is None else scale)
+
+
+def apart(here: Lumping, there: Lumping) -> np.ndarray:
+    """Labels that keep units of `here` apart which are apart `there`. A constant there asks for nothing yet: it goes with a unit of its class here."""
+    label = np.where(there.present, there.classes, 0)
+    for i in np.flatnonzero(here.present & ~there.present):
+        mates = there.classes[(here.classes == here.classes[i]) & there.present]
+        label[i] = mates[0] if len(mates) else 0
+    return label

@@ -121,7 +121,7 @@ class Wide(Op):
             return [None], None
         groups, width, made = self._shape(site)
         reads, makes = x.classes.reshape(groups, width), out.classes.reshape(groups, made)
-        stays = (x.present & ~free[0]).reshape(groups, width).any(axis=1) | (out.present & ~free_out).reshape(groups, made).any(axis=1)
+        stays = (x.present & ~free[0]).reshape(groups, width).any(axis=1) | claimed(out, free_out).reshape(groups, made).any(axis=1)
         alike = labels((tuple(a), tuple(b)) for a, b in zip(reads.tolist(), makes.tolist(), strict=True))
         apart = [o / s if p else None for p, o, s in zip(x.present, x.offset, x.scale, strict=True)]
         up = labels((i % width, int(alike[i // width]), apart[i]) for i in range(len(x)))

@@ -10,7 +10,7 @@ from lumpnet.errors import GraphError
 from lumpnet.exact import ONE, constant_array
 from lumpnet.ir import Shape
 from lumpnet.ops.base import Op, Site, claimed
-from lumpnet.partition import Demand, Lumping, labels
+from lumpnet.partition import Demand, Lumping
 
 
 class Pairwise(Op):
@@ -42,12 +42,12 @@ class Pairwise(Op):
 
     def coupled(self, values: Sequence[Lumping], free: Sequence[np.ndarray]) -> list[Demand]:
         """Values that share columns: apart in one is apart in all, and an observed unit that stays in one stays in all."""
-        stays = np.any([claimed(v, f) for v, f in zip(values, free, strict=True)], axis=0)
-        label = labels(zip(*(v.classes.tolist() for v in values), strict=True))
+        stays = np.any([v.present & ~f for v, f in zip(values, free, strict=True)], axis=0) | claimed(values[-1], free[-1])
+        label = np.where(values[-1].present, values[-1].classes, 0)  # the output's classes refine both operands'
         scale = constant_array(len(stays), ONE)
         for v in values:  # the last value is the output: its scale wins
             scale[v.present] = v.scale[v.present]
-        return [Demand(np.where(v.present | stays, label, 0), stays & ~v.present, self.kept_scale(v, scale)) for v in values]
+        return [Demand(label, stays & ~v.present, self.kept_scale(v, scale)) for v in values]
 
     def kept_scale(self, x: Lumping, shared: np.ndarray) -> np.ndarray:
         """Scales for constants of `x` that stay beside units with the scales `shared`."""

@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from lumpnet.exact import ONE, ZERO, Number, Surd, constant_array
-from lumpnet.ops.base import Kept, Op, Piece, Site, claimed, keep_where, stay_together
+from lumpnet.ops.base import Kept, Op, Piece, Site, apart, claimed, keep_where, stay_together
 from lumpnet.partition import GONE, Demand, Lumping, labels, normal_form
 
 Image = tuple[Hashable, Fraction, Fraction]
@@ -80,7 +80,8 @@ class Unary(Op):
         if not claimed(out, free_out).any():
             return [None], None
         source = self.source(site)
-        down = stay_together(out, _seen_through(x, source), free[0][source])
+        seen = _seen_through(x, source)
+        down = Demand(apart(out, seen), ~out.present & seen.present & ~free[0][source], seen.scale)
         return [self._up(site, x, out, free_out, source)], down
 
     def _up(self, site: Site, x: Lumping, out: Lumping, free_out: np.ndarray, source: np.ndarray) -> Demand:

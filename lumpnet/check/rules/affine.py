@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import product
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from lumpnet.check.relation import Relation, Shape
 
 _BLOCK = 1 << 20
 _MAX_BITS = 1 << 16
+_MAX_TAPS = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -327,10 +327,15 @@ def border_taps(node: Node, x: Shape) -> Array:
     for n, k, stride, padding, dilation, count in _windows(node, x):
         first = np.arange(k) * dilation - padding
         outside.append((first < 0) | (first + (count - 1) * stride >= n))
-    return np.array([any(axis[tap] for axis, tap in zip(outside, taps, strict=True)) for taps in product(*(range(len(a)) for a in outside))], np.bool_)
+    taps: Array = np.zeros((), np.bool_)
+    for axis in outside:
+        taps = np.logical_or.outer(taps, axis)
+    return taps.reshape(taps.size)
 
 
 def _conv(case: Case) -> str:
+    if math.prod(case.node.params["weight"].data.shape[2:]) > _MAX_TAPS:
+        raise Unsure(case.where, f"a kernel of more than {_MAX_TAPS} taps")
     inn, out = case.ins[0].on(1, case.where), case.out.on(1, case.where)
     return Affine(case, inn, out, _groups(case.node), border_taps(case.node, case.ins[0].shape)).check()
 

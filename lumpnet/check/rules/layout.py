@@ -12,7 +12,7 @@ from lumpnet.check.numbers import Array
 from lumpnet.check.outcome import Refusal, Unsure
 from lumpnet.check.relation import Law, Relation, Rows, Shape, carry
 
-_MAX_ELEMENTS = 1 << 26
+_MAX_ELEMENTS = 1 << 24
 
 
 def _size(shape: Shape) -> int:

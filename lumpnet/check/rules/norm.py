@@ -27,7 +27,7 @@ def _param(node: Node, role: str) -> Array:
 
 def _shape(node: Node, ins: list[Shape]) -> Shape:
     (x,) = ins
-    if len(x) < 2 or any(_param(node, role).shape != (x[1],) for role in _MISSING):
+    if len(x) < 2 or any(data is not None and data.shape != (x[1],) for data in map(node.param, _MISSING)):
         raise ValueError(f"parameters that are not one per channel of an input of shape {x}")
     if not (_param(node, "var").astype(np.float64) > -float(node.attrs["eps"])).all():
         raise ValueError("var + eps that is not positive")

@@ -13,9 +13,11 @@ import numpy as np
 from lumpnet.certificate import Real
 from lumpnet.check.graph import Case, Kind, Node, boolean, integer, integers
 from lumpnet.check.numbers import Array, same
-from lumpnet.check.outcome import Refusal
+from lumpnet.check.outcome import Refusal, Unsure
 from lumpnet.check.relation import ZERO, Law, Shape, carry
 from lumpnet.check.rules.elementwise import relative
+
+_MAX_WINDOWS = 1 << 24
 
 
 def _axes(node: Node, x: Shape) -> Iterator[tuple[int, int, int, int, int, int]]:
@@ -66,6 +68,11 @@ def _sums_to_one(node: Node, x: Shape) -> bool:
     return node.attrs["divisor_override"] in (None, product)
 
 
+def _bounded(case: Case) -> None:
+    if any((n or 0) > _MAX_WINDOWS for n in case.node.shape[2:]):
+        raise Unsure(case.where, f"more than {_MAX_WINDOWS} windows on one axis")
+
+
 def _rows(case: Case, passes: Callable[[Law, Law, Law], bool], constant: Callable[[Real, Real], bool]) -> None:
     carry(case.where, case.ins[0].on(1, case.where).rows(), case.out.on(1, case.where).rows(), passes, constant)
 
@@ -89,6 +96,7 @@ def _zero(c: Real, claimed: Real) -> bool:
 
 
 def _max_pool(case: Case) -> str:
+    _bounded(case)
     if not _always_real(case.node, case.ins[0].shape):
         raise Refusal(case.where, "a window that holds padding only, whose maximum is no number", "identity lumpings around it")
     _rows(case, _maximum, same)
@@ -96,6 +104,7 @@ def _max_pool(case: Case) -> str:
 
 
 def _avg_pool(case: Case) -> str:
+    _bounded(case)
     if _sums_to_one(case.node, case.ins[0].shape):
         _rows(case, _average, same)
         return "the weights of every window add up to one"
