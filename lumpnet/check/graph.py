@@ -114,7 +114,7 @@ def read_graph(file: NetworkFile, kinds: Mapping[str, Kind]) -> Network:
     """The graph of a network file."""
     text = file.metadata.get(KEY)
     if text is None:
-        raise FileError(file.where, "weights without a lumpnet graph", f"the metadata key {KEY!r}", "lift the model with lumpnet and save the network")
+        raise FileError(file.where, "weights without a lumpnet graph", f"the metadata key {KEY!r}", "lumpnet.lift(module, example_inputs).save(path) in Python")
     root = strict_json(text.encode("utf-8", "surrogatepass"), f"{file.where}: graph", FileError)
     return _Reader(file, kinds).network(root)
 

@@ -110,14 +110,14 @@ def campaign(seed: int, mutants: int, folder: Path, only: set[str] | None = None
             if files == clean:
                 continue
             result.mutants += 1
-            _examine(result, judge, mutant, files, folder, name, f"seed {seed}, mutant {result.mutants}: {base.label}, {done}")
+            examine(result, judge, mutant, files, folder, name, f"seed {seed}, mutant {result.mutants}: {base.label}, {done}")
             break
         if until_wrong and result.wrong:
             break
     return result
 
 
-def _examine(result: Result, judge: Judge, mutant: Triple, files: tuple[bytes, bytes, bytes], folder: Path, name: str, story: str) -> None:
+def examine(result: Result, judge: Judge, mutant: Triple, files: tuple[bytes, bytes, bytes], folder: Path, name: str, story: str) -> None:
     try:
         verdict = check(files, folder)
     except LumpnetError:

@@ -224,7 +224,7 @@ def _conv(x: Exact, weight: Exact, a: Json) -> Exact:
     padded = _padded(x.ints, a["padding"], a["padding"], 0)
     counts = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(padded.shape[2:], kernel, a["stride"], a["dilation"], strict=True)]
     width, rows = w.shape[1], w.shape[0] // groups
-    flat = w.reshape(*w.shape[:2], -1)
+    flat = w.reshape(*w.shape[:2], math.prod(kernel))
     out = np.zeros((len(x.ints), w.shape[0], *counts), dtype=object)
     for tap, view in enumerate(_taps(padded, kernel, a["stride"], a["dilation"], counts)):
         for g in range(groups):

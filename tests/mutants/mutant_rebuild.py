@@ -64,12 +64,16 @@ def reduced_shape(lumping: Any, shape: list[Any]) -> list[Any]:
     return [*shape[: lumping["axis"]], lumping["columns"], *shape[lumping["axis"] + 1 :]]
 
 
+def unit_axis(lumpings: Json, node: Json) -> int:
+    """The axis that some lumping around the node speaks of, else the last one."""
+    return next((x["axis"] for x in (lumpings[name] for name in (node["name"], *node["inputs"])) if isinstance(x, dict)), len(node["shape"]) - 1)
+
+
 def exact_params(g: Net, lumpings: Json, node: Json, kind: str, groups: int = 1) -> Params:
     """The parameters of a node's counterpart of this kind, as fractions."""
     shapes, own = {name: v["shape"] for name, v in g.values().items()}, g.params(node)
-    out_axis = lumpings[node["name"]]["axis"] if isinstance(lumpings[node["name"]], dict) else None
     if kind == "add_constant" and node["kind"] == "add":
-        axis = out_axis or len(node["shape"]) - 1
+        axis = unit_axis(lumpings, node)
         out = rows(lumpings[node["name"]], node["shape"], axis)
         gone = next(rows(lumpings[x], shapes[x], axis) for x in node["inputs"] if is_absent(lumpings[x]))
         return {"term": _array([gone.offset(unit) for unit in out.kept()])}
@@ -80,8 +84,8 @@ def exact_params(g: Net, lumpings: Json, node: Json, kind: str, groups: int = 1)
         return {role: _array(np.asarray(t)[out.kept()].tolist()) for role, t in own.items() if role != "num_batches_tracked"}
     if node["kind"] in ("add_constant", "mul_constant"):
         (role,) = own
-        axis = out_axis or node["attrs"]["axis"]
-        if own[role].ndim == 0 and out_axis is None:
+        axis = unit_axis(lumpings, node) if own[role].ndim == 0 else node["attrs"]["axis"]
+        if own[role].ndim == 0 and (axis == 0 or lumpings[node["inputs"][0]] == "identity"):
             return {role: _array(own[role].tolist())}
         inn, out = rows(lumpings[node["inputs"][0]], shapes[node["inputs"][0]], axis), rows(lumpings[node["name"]], node["shape"], axis)
         stored = [Fraction(float(v)) for v in np.broadcast_to(own[role], (len(out.classes),))]
@@ -103,7 +107,7 @@ def _affine(g: Net, lumpings: Json, node: Json, groups: int) -> Params:
     last = node["kind"] == "linear"
     inn = rows(lumpings[name], in_shape, len(in_shape) - 1 if last else 1)
     out = rows(lumpings[node["name"]], node["shape"], len(node["shape"]) - 1 if last else 1)
-    weight = own["weight"].reshape(*own["weight"].shape[:2], -1)
+    weight = own["weight"].reshape(*own["weight"].shape[:2], math.prod(own["weight"].shape[2:]))
     mine = node["attrs"].get("groups", 1)
     per_row, width = max(len(weight) // mine, 1), weight.shape[1]
     kept = out.kept()
@@ -139,8 +143,7 @@ def counterpart(g: Net, lumpings: Json, node: Json) -> Json | None:
     elif node["kind"] == "add" and len(gone) == 1:
         term = exact_params(g, lumpings, node, "add_constant")["term"]
         new["inputs"] = [x for x in node["inputs"] if x not in gone]
-        axis = lumpings[name]["axis"] if isinstance(lumpings[name], dict) else len(node["shape"]) - 1
-        new["kind"], new["attrs"] = ("add_constant", {"axis": axis}) if any(term) else ("identity", {})
+        new["kind"], new["attrs"] = ("add_constant", {"axis": unit_axis(lumpings, node)}) if any(term) else ("identity", {})
     elif node["kind"] == "reshape":
         new["attrs"]["shape"] = new["shape"][1:]
     elif node["kind"] == "conv" and node["attrs"]["groups"] > 1:
@@ -152,7 +155,7 @@ def counterpart(g: Net, lumpings: Json, node: Json) -> Json | None:
 
 def quotient(g: Net, lumpings: Json, dtype: str | None = None) -> tuple[Net, str]:
     """The reduced network that fits the lumpings, and its rounding. Raises `ValueError`, `IndexError`, ... where there is none."""
-    h = Net(dict(g.graph, inputs=[dict(v) for v in g.graph["inputs"]], nodes=[]), {})
+    h = Net(g.copy().graph | {"nodes": []}, {})
     floats = next((v["dtype"] for v in g.values().values() if v["dtype"].startswith("float")), "float32")
     wanted = dtype or floats
     rounding = "none"

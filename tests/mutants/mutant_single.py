@@ -367,6 +367,13 @@ def concat(rng: random.Random) -> Triple:
             out.kept = [(k, c) for k, (_, x) in enumerate(parts) for c in x.kept if c in x.labels]
         for c in {c for c in out.labels if c is not None}:
             out.scale[out.labels.index(c)], out.offset[out.labels.index(c)] = Fraction(1), Fraction(0)
+    for i in range(len(out.labels)):
+        if rng.random() < 0.1:
+            out.scale[i], out.offset[i] = rng.choice(SCALES), rng.choice(OFFSETS)
+    if rng.random() < 0.2:
+        rng.shuffle(out.kept)
+    for c in {c for c in out.labels if c is not None}:
+        out.scale[out.labels.index(c)], out.offset[out.labels.index(c)] = Fraction(1), Fraction(0)
     return case.finish("v", case.axis, out.json(case.axis))
 
 
@@ -412,6 +419,7 @@ def convolution(rng: random.Random) -> Triple:
     return case.finish("v", 1, rows.json(1))
 
 
+CLIPS = [(-1.0, 1.0), (0.0, 6.0), (-2.0, 1.0), (1.0, 1.0), (-1, 1)]
 CASES: dict[str, Callable[[random.Random], Triple]] = {
     "relu": elementwise("relu", lambda rng: {}),
     "identity": elementwise("identity", lambda rng: {}),
@@ -421,7 +429,7 @@ CASES: dict[str, Callable[[random.Random], Triple]] = {
     "silu": elementwise("silu", lambda rng: {}),
     "gelu": elementwise("gelu", lambda rng: {"approximate": rng.choice(["none", "tanh"])}),
     "leaky_relu": elementwise("leaky_relu", lambda rng: {"slope": rng.choice([0.25, -0.5, 0.0, 2.0, 1])}),
-    "hardtanh": elementwise("hardtanh", lambda rng: dict(zip(("min", "max"), rng.choice([(-1.0, 1.0), (0.0, 6.0), (-2.0, 1.0), (1.0, 1.0), (-1, 1)]), strict=True))),
+    "hardtanh": elementwise("hardtanh", lambda rng: dict(zip(("min", "max"), rng.choice(CLIPS), strict=True))),
     "mul_constant": constant("mul_constant", "factor"),
     "add_constant": constant("add_constant", "term"),
     "add": pairwise("add"),
