@@ -8,14 +8,12 @@ entirely: the sum becomes the other operand plus a constant.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
 
 import numpy as np
 
 from lumpnet.exact import ONE, ZERO, Number, Surd, constant_array
-from lumpnet.ir import Shape
-from lumpnet.ops.base import Kept, Params, Piece, Site, claimed
-from lumpnet.ops.linear import stack
+from lumpnet.ops.affine import stack
+from lumpnet.ops.base import Kept, Piece, Site, claimed
 from lumpnet.ops.pairwise import Pairwise
 from lumpnet.ops.registry import register
 from lumpnet.ops.unary import default_keep
@@ -25,9 +23,6 @@ from lumpnet.partition import Demand, Lumping, normal_form
 @register
 class Add(Pairwise):
     kind = "add"
-
-    def infer(self, shapes: Sequence[Shape], attrs: Any, params: Params) -> Shape:
-        return self.broadcast(shapes)
 
     def run(self, site: Site, xs: Sequence[np.ndarray]) -> np.ndarray:
         return np.asarray(xs[0] + xs[1])

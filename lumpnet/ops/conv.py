@@ -12,10 +12,10 @@ import numpy as np
 
 from lumpnet.errors import GraphError
 from lumpnet.ir import Shape
-from lumpnet.ops import rows, windows
+from lumpnet.ops import windows
+from lumpnet.ops.affine import Affine
 from lumpnet.ops.base import Kept, Op, Params, Piece, Site
 from lumpnet.ops.grouped import Depthwise, Wide, border
-from lumpnet.ops.linear import affine_params
 from lumpnet.ops.registry import register
 from lumpnet.partition import Demand, Lumping
 
@@ -77,30 +77,11 @@ class Conv(Op):
         return _rules(site).quotient(site, ins, out)
 
 
-class _Dense(Op):
+class _Dense(Affine):
     """One group: an affine map with taps."""
 
-    def forward(self, site: Site, ins: Sequence[Lumping]) -> Lumping:
-        return rows.forward(_weight(site), site.params.get("bias"), ins[0])
-
-    def demands(
-        self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray
-    ) -> tuple[list[Demand | None], Demand | None]:
-        return [rows.demands(_weight(site), border(site), ins[0], out, free_out)], None
-
-    def alive(self, site: Site, ins: Sequence[Lumping], out: Lumping, alive_out: np.ndarray) -> list[np.ndarray]:
-        return [rows.alive(_weight(site), ins[0], out, alive_out)]
-
-    def declined(self, site: Site, ins: Sequence[Kept], out: Kept, role: str, mask: np.ndarray) -> list[Demand | None]:
-        return [rows.declined(_weight(site), ins[0], out, role, mask)]
-
-    def rounding_cost(self, site: Site, members: np.ndarray, scales: np.ndarray, out: Kept, dtype: str) -> int:
-        return rows.rounding_cost(_weight(site), members, scales, out.units, dtype)
-
-    def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
-        params = dict(site.params) | affine_params(_weight(site), site.params.get("bias"), ins[0], out)
-        params["weight"] = params["weight"].reshape(len(out.units), len(ins[0].units), *site.params["weight"].shape[2:])
-        return Piece("conv", (0,), dict(site.attrs), params)
+    def border(self, site: Site) -> np.ndarray:
+        return border(site)
 
 
 _DENSE, _DEPTHWISE, _WIDE = _Dense(), Depthwise(), Wide()
@@ -111,8 +92,3 @@ def _rules(site: Site) -> Op:
     if site.attrs["groups"] == 1:
         return _DENSE
     return _DEPTHWISE if site.params["weight"].shape[1] == 1 else _WIDE
-
-
-def _weight(site: Site) -> np.ndarray:
-    weight = site.params["weight"]
-    return weight.reshape(*weight.shape[:2], -1)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
 from lumpnet.exact import ONE, ZERO, Surd, constant_array
-from lumpnet.ir import Shape
-from lumpnet.ops.base import Kept, Params, Piece, Site
+from lumpnet.ops.base import Kept, Piece, Site
 from lumpnet.ops.pairwise import Pairwise
 from lumpnet.ops.registry import register
 from lumpnet.partition import Lumping, normal_form
@@ -19,9 +17,6 @@ from lumpnet.partition import Lumping, normal_form
 @register
 class Mul(Pairwise):
     kind = "mul"
-
-    def infer(self, shapes: Sequence[Shape], attrs: Any, params: Params) -> Shape:
-        return self.broadcast(shapes)
 
     def run(self, site: Site, xs: Sequence[np.ndarray]) -> np.ndarray:
         return np.asarray(xs[0] * xs[1])

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from lumpnet.errors import GraphError
 from lumpnet.exact import ONE, constant_array
 from lumpnet.ir import Shape
-from lumpnet.ops.base import Op, Site, claimed
+from lumpnet.ops.base import Op, Params, Site, claimed
 from lumpnet.partition import Demand, Lumping
 
 
 class Pairwise(Op):
     """`add` and `mul`. Operands may be broadcast along positions (axes of size 1), never along units."""
 
-    def broadcast(self, shapes: Sequence[Shape]) -> Shape:
+    def infer(self, shapes: Sequence[Shape], attrs: Any, params: Params) -> Shape:
         a, b = shapes
         if len(a) != len(b) or any(m != n and 1 not in (m, n) for m, n in zip(a, b, strict=True)):
             raise GraphError(self.kind, f"operands of shapes {a} and {b}", "equal shapes, or size 1 along positions")

@@ -32,6 +32,7 @@ IRRATIONAL = ("tanh", "sigmoid", "silu", "gelu", "softmax", "batch_norm")
 ALIASES = {"dropout": "identity", "adaptive_avg_pool": "adaptive_pool", "adaptive_max_pool": "adaptive_pool", "softmax": "opaque"}
 """Kinds whose lemma stands under another name."""
 NOT_MAXIMAL = {
+    "avg_pool": "windows whose weights all sum to one number other than 1 would pass offsets, multiplied by it",
     "hardtanh": "it is odd about the middle of its limits, not only about 0: f(min + max - u) = min + max - f(u)",
     "mul": "beside a constant factor an offset would pass as an offset",
 }
