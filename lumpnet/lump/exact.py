@@ -7,11 +7,12 @@ with the outputs alone, and let every observed unit keep what it reads under the
 current classes. Units that nobody observes demand nothing. Classes only split,
 observed units only become more, so the sweep ends, in a consistent pair.
 
-Two things can have been overstated along the way, and further rounds correct
+Some things can have been overstated along the way, and further rounds correct
 them until nothing changes: splits that were asked for before it was known which
-constants have to stay (a round starts with those known); and observability,
-which is computed again from the final classes (a round keeps units now known to
-be unread apart from the others).
+constants have to stay (a round starts with those known); observability, which
+is computed again from the final classes (a round keeps units now known to be
+unread apart from the others); and constants that had to stay only while classes
+were still too coarse (a last round starts from the classes found).
 
 Everything happens on the original graph: merged classes that nobody reads stay
 in the relation as ghosts.
@@ -62,15 +63,27 @@ def coarsest(graph: Graph, extra: Mapping[str, Demand] | None = None, progress: 
         if constants and rounds < _ROUNDS:
             kept |= {name: kept[name].meet(demand) if name in kept else demand for name, demand in constants.items()}
             continue
-        solved, search.alive = search.alive, search.nobody()
-        search.observe()
-        if any(search.empty()):  # a map was left with one operand unit for appearance's sake: that choice stays
-            search.alive = solved
-            break
-        if rounds == _ROUNDS or all(np.array_equal(known[v] & search.lumpings[v].present, search.alive[v]) for v in known):
+        if not search.settle() or rounds == _ROUNDS or search.agrees(known):
             break
         known = search.alive
+    if search.kept():
+        rounds += _without_excess(search, known, dict(extra or {}))
     return Outcome(graph, tuple(search.sites), search.axes, search.lumpings, search.alive, search.structural, rounds)
+
+
+def _without_excess(search: _Search, known: Mapping[str, np.ndarray], extra: dict[str, Demand]) -> int:
+    """Solve again from the classes found: constants that only a coarser class seemed to need may leave. Returns the rounds."""
+    rounds, better = 0, True
+    while better and rounds < _ROUNDS:
+        rounds += 1
+        before = (search.lumpings, search.alive, search.columns())
+        found = {name: replace(nothing(len(x)), label=np.maximum(x.classes, 0)) for name, x in before[0].items()}
+        search.solve(known, found | {name: found[name].meet(demand) for name, demand in extra.items()})
+        search.settle()
+        better = search.columns() < before[2]
+        if not better:
+            search.lumpings, search.alive, _ = before
+    return rounds
 
 
 _ROUNDS = 16
@@ -122,6 +135,7 @@ class _Search:
             self._demand(name, everything(self.units[name]))
         for name, demand in extra.items():
             self._demand(name, demand)
+        self.lumpings = {name: discrete(n) for name, n in self.units.items()}
         self.natural = {v.name: discrete(self.units[v.name]) for v in self.graph.inputs}
         self.seen: dict[str, list[Lumping]] = {}
         sweep, changed = 0, True
@@ -132,6 +146,23 @@ class _Search:
             changed = self.observe()
             changed |= self._backward()
             changed = changed or self.fill()
+
+    def settle(self) -> bool:
+        """Compute observability again, from the final classes; False where a map would be left without any operand unit (its choice stays)."""
+        solved, self.alive = self.alive, self.nobody()
+        self.observe()
+        if any(self.empty()):
+            self.alive = solved
+            return False
+        return True
+
+    def agrees(self, known: Mapping[str, np.ndarray]) -> bool:
+        """Whether the units now observed are those that were assumed to be."""
+        return all(np.array_equal(known[v] & self.lumpings[v].present, self.alive[v]) for v in known)
+
+    def columns(self) -> int:
+        """How many units the reduced network would have, over all values."""
+        return sum(int(self.alive[name][x.first].sum()) for name, x in self.lumpings.items())
 
     def kept(self) -> dict[str, Demand]:
         """The constants that had to stay, without the splits that were asked for before that was known."""

@@ -174,7 +174,8 @@ def stay_together(here: Lumping, there: Lumping, free_there: np.ndarray, scale: 
     there is one that stays and is observed. Free units that claim nothing demand nothing.
     """
     kept = ~here.present & claimed(there, free_there)
-    return Demand(apart(here, there), kept, there.scale if scale is None else scale)
+    label = np.where(there.present, there.classes, np.where(here.present, -1, 0))
+    return Demand(label, kept, there.scale if scale is None else scale)
 
 
 def apart(here: Lumping, there: Lumping) -> np.ndarray:

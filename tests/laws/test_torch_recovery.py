@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import os
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -91,8 +92,8 @@ class Perceptron(Family):
 
     def build(self) -> None:
         widths = [3, *(self.draw(2, 5) for _ in range(self.draw(1, 3))), 2]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
-        self.groups = [Group([a], [(b, 0)], self.scales) for a, b in zip(self.layers, self.layers[1:], strict=False)]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.groups = [Group([a], [(b, 0)], self.scales) for a, b in pairwise(self.layers)]
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers[:-1]:

@@ -350,6 +350,46 @@ def both_attributes(t: Triple, rng: random.Random) -> bool:
     return _attributes(t, rng, [t.g, t.h])
 
 
+@operator(refit=True)
+def offset_read_elsewhere(t: Triple, rng: random.Random) -> bool:
+    """A convolution reads a constant or shifted channel through another tap, perhaps one that meets the padding."""
+    found = []
+    for node in t.g.nodes:
+        lumping = t.lumpings.get(node["inputs"][0]) if node["inputs"] else None
+        if node["kind"] == "conv" and node["attrs"]["groups"] == 1 and isinstance(lumping, dict):
+            found += [(node, int(unit)) for unit in lumping["offset"]]
+    if not found:
+        return False
+    node, unit = rng.choice(found)
+    weight = t.g.params(node)["weight"].copy()
+    if not 0 < weight.size or unit >= weight.shape[1]:
+        return False
+    at = (rng.randrange(len(weight)), unit, *(rng.randrange(k) for k in weight.shape[2:]))
+    weight[at] = rng.choice([0.0, 1.0, -0.5])
+    t.g.put(node, "weight", weight)
+    return True
+
+
+@operator()
+def windows_changed(t: Triple, rng: random.Random) -> bool:
+    """What an average counts and divides by, or a pool's padding, in both networks."""
+    names = [n["name"] for n in t.g.nodes if n["kind"] in ("avg_pool", "max_pool")]
+    if not names:
+        return False
+    name, seed = rng.choice(names), rng.random()
+    for net in (t.g, t.h):
+        node, dice = net.node(name), random.Random(seed)
+        if node is None:
+            return False
+        if node["kind"] == "avg_pool" and dice.random() < 0.7:
+            node["attrs"]["divisor_override"] = dice.choice([None, None, 1, 3, 4])
+            node["attrs"]["count_include_pad"] = dice.random() < 0.7
+        else:
+            node["attrs"]["padding"] = [dice.randint(0, k // 2) for k in node["attrs"]["kernel"]]
+        refresh(net)
+    return True
+
+
 UNARY: dict[str, Json] = {
     "relu": {},
     "identity": {},

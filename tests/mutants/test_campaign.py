@@ -21,7 +21,7 @@ from mutant_pool import pool
 from mutant_rebuild import quotient
 from mutant_triples import Net, check
 
-from lumpnet.check import relation, run
+from lumpnet.check import run
 from lumpnet.check.rules import affine, arithmetic, elementwise, layout, norm, pinned, pooling
 from lumpnet.ir import Graph, load_network
 from lumpnet.ops import sites
@@ -88,7 +88,6 @@ HOLES: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "equal operators": (pinned, "equal_numbers", lambda *args: True),
     "counterparts": (run, "_counterpart", nothing),
     "interface": (run, "_same_interface", nothing),
-    "who is obliged": (relation.Relation, "obliged", lambda self: np.zeros(len(self.classes), np.bool_)),
 }
 QUICK_HOLES = ("equal rows", "kept rows", "stored weights", "counterparts")
 

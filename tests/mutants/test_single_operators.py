@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import mutant_single
+import numpy as np
 import pytest
 from mutant_campaign import Judge, Result, examine
+
+from lumpnet.check.rules import affine, arithmetic, elementwise, layout, norm, pooling
 
 
 def trials(name: str, count: int, seed: int, folder: Path) -> Result:
@@ -31,6 +37,49 @@ def test_what_is_proved_around_one_operator_is_true(name: str, seed: int, tmp_pa
     counts = trials(name, 150, seed, tmp_path).counts[name]
     assert counts["accepted"] > 10, "the guesses are never right: nothing is tested"
     assert counts["refuted"] > 1, "the guesses are never wrong: nothing is tested"
+
+
+# --- that the trials can fail --------------------------------------------------------------------
+
+
+def nothing(*args: Any, **more: Any) -> None:
+    """In place of an obligation: accepts everything."""
+
+
+def _no_border(node: Any, x: Any) -> np.ndarray:
+    return np.zeros(int(np.prod(node.params["weight"].data.shape[2:])), np.bool_)
+
+
+HOLES: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
+    "zero padding": (affine, "border_taps", _no_border, "conv"),
+    "equal rows": (affine.Affine, "proportional", nothing, "conv"),
+    "offsets": (affine.Affine, "offsets", nothing, "conv"),
+    "functions": (elementwise, "carry", nothing, "relu"),
+    "sums": (arithmetic, "carry", nothing, "add"),
+    "products": (arithmetic, "carry", nothing, "mul"),
+    "factors": (arithmetic, "_stored", nothing, "mul_constant"),
+    "layout": (layout, "carry", nothing, "layout"),
+    "joined positions": (layout, "_equal", lambda *args: True, "concat"),
+    "signs before a maximum": (pooling, "_maximum", lambda *args: True, "max_pool"),
+    "window weights": (pooling, "_sums_to_one", lambda *args: True, "avg_pool"),
+    "slopes and means": (norm, "_member", nothing, "batch_norm"),
+    "constant channels": (norm, "_constant", nothing, "batch_norm"),
+    "kept channels": (norm, "_kept", nothing, "batch_norm"),
+}
+
+
+@pytest.mark.parametrize("hole", HOLES)
+def test_the_trials_find_a_missing_obligation(hole: str, seed: int, tmp_path: Path) -> None:
+    owner, attribute, replacement, name = HOLES[hole]
+    rng, result, judge = random.Random(f"{seed} {hole}"), Result(), Judge()
+    with mock.patch.object(owner, attribute, replacement):
+        for k in range(6000):
+            triple = mutant_single.draw(name, rng)
+            if triple is not None:
+                examine(result, judge, triple, triple.files(), tmp_path, name, f"trial {k}")
+            if result.wrong:
+                return
+    raise AssertionError(f"a checker without {hole!r} survives {sum(result.counts[name].values())} trials")
 
 
 @pytest.mark.slow
