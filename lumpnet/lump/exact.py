@@ -67,23 +67,33 @@ def coarsest(graph: Graph, extra: Mapping[str, Demand] | None = None, progress: 
             break
         known = search.alive
     if search.kept():
-        rounds += _without_excess(search, known, dict(extra or {}))
+        while rounds < _ROUNDS and (_fewer_constants(search, known, dict(extra or {})) or _larger_classes(search, known, dict(extra or {}))):
+            rounds += 1
     return Outcome(graph, tuple(search.sites), search.axes, search.lumpings, search.alive, search.structural, rounds)
 
 
-def _without_excess(search: _Search, known: Mapping[str, np.ndarray], extra: dict[str, Demand]) -> int:
-    """Solve again from the classes found: constants that only a coarser class seemed to need may leave. Returns the rounds."""
-    rounds, better = 0, True
-    while better and rounds < _ROUNDS:
-        rounds += 1
-        before = (search.lumpings, search.alive, search.columns())
-        found = {name: replace(nothing(len(x)), label=np.maximum(x.classes, 0)) for name, x in before[0].items()}
-        search.solve(known, found | {name: found[name].meet(demand) for name, demand in extra.items()})
-        search.settle()
-        better = search.columns() < before[2]
-        if not better:
-            search.lumpings, search.alive, _ = before
-    return rounds
+def _fewer_constants(search: _Search, known: Mapping[str, np.ndarray], extra: dict[str, Demand]) -> bool:
+    """Solve again from the classes found: constants that only a coarser class seemed to need may leave. Whether that was better."""
+    before = (search.lumpings, search.alive, search.columns())
+    found = {name: replace(nothing(len(x)), label=np.maximum(x.classes, 0)) for name, x in search.lumpings.items()}
+    search.solve(known, found | {name: found[name].meet(demand) for name, demand in extra.items()})
+    search.settle()
+    return _better(search, before)
+
+
+def _larger_classes(search: _Search, known: Mapping[str, np.ndarray], extra: dict[str, Demand]) -> bool:
+    """Solve again with the observed units held fixed: splits that only units thought to be observed asked for are not made. Whether that was better."""
+    before = (search.lumpings, search.alive, search.columns())
+    search.solve(known, extra, held=search.alive)
+    consistent = search.settle() and all(not (search.alive[name] & ~mask).any() for name, mask in before[1].items())
+    return _better(search, before, consistent)
+
+
+def _better(search: _Search, before: tuple[dict[str, Lumping], dict[str, np.ndarray], int], consistent: bool = True) -> bool:
+    if consistent and search.columns() < before[2]:
+        return True
+    search.lumpings, search.alive, _ = before
+    return False
 
 
 _ROUNDS = 16
@@ -124,9 +134,12 @@ class _Search:
 
     # -- refinement -----------------------------------------------------------------------
 
-    def solve(self, known: Mapping[str, np.ndarray], extra: Mapping[str, Demand]) -> None:
-        """The joint fixpoint under the demands `extra`, with units outside `known` (proved unread) kept apart from the others."""
-        self.alive = self.nobody()
+    def solve(self, known: Mapping[str, np.ndarray], extra: Mapping[str, Demand], held: dict[str, np.ndarray] | None = None) -> None:
+        """The joint fixpoint under the demands `extra`, with units outside `known` (proved unread) kept apart from the others.
+
+        With `held`, just these units count as observed throughout; the caller compares them with those that are.
+        """
+        self.alive = held or self.nobody()
         self.demands = {name: nothing(n) for name, n in self.units.items()}
         for name, read in self.structural.items():  # units whose own weights say that nobody reads them merge with nobody
             label = np.where(read, np.where(known[name], 0, 1), 2 + np.arange(len(read)))
@@ -143,9 +156,9 @@ class _Search:
             sweep += 1
             self.progress(f"refining, sweep {sweep}")
             self._forward()
-            changed = self.observe()
+            changed = held is None and self.observe()
             changed |= self._backward()
-            changed = changed or self.fill()
+            changed = changed or (held is None and self.fill())
 
     def settle(self) -> bool:
         """Compute observability again, from the final classes; False where a map would be left without any operand unit (its choice stays)."""
