@@ -362,7 +362,7 @@ def offset_read_elsewhere(t: Triple, rng: random.Random) -> bool:
         return False
     node, unit = rng.choice(found)
     weight = t.g.params(node)["weight"].copy()
-    if not 0 < weight.size or unit >= weight.shape[1]:
+    if weight.size == 0 or unit >= weight.shape[1]:
         return False
     at = (rng.randrange(len(weight)), unit, *(rng.randrange(k) for k in weight.shape[2:]))
     weight[at] = rng.choice([0.0, 1.0, -0.5])

@@ -226,6 +226,29 @@ def pools() -> Triple:
 
 
 @made
+def padded() -> Triple:
+    """A constant channel that leaves although its reader pads: only the centre tap reads it."""
+    s = Sketch(x=(None, 1, 3, 4))
+    s("a", "conv", "x", conv(), weight=s.twins(4, 1, 1, 1), bias=[1, 1, 2, 3])
+    weight = s.numbers(2, 4, 3, 3)
+    weight[:, 3] = 0
+    weight[:, 3, 1, 1] = 2
+    s("y", "conv", "a", conv(padding=1), weight=weight)
+    return reduced("padded", s.graph("y"))
+
+
+@made
+def averaged() -> Triple:
+    """A constant and an offset that pass an average, since its windows weigh one."""
+    s = Sketch(x=(None, 1, 4, 4))
+    s("a", "conv", "x", conv(), weight=s.twins(4, 1, 1, 1), bias=[1, 4, 2, 3])
+    window = {"kernel": [2, 2], "stride": [2, 2], "padding": [0, 0], "ceil_mode": False, "count_include_pad": True, "divisor_override": None}
+    s("v", "avg_pool", "a", window)
+    s("y", "conv", "v", conv(), weight=s.numbers(2, 4, 1, 1))
+    return reduced("averaged", s.graph("y"))
+
+
+@made
 def positions() -> Triple:
     """Two sequences joined on the position axis, one value used twice."""
     s = Sketch(x=(None, 2, 3), z=(None, 1, 3))

@@ -57,7 +57,6 @@ HOLES: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "functions": (elementwise, "carry", nothing, "relu"),
     "sums": (arithmetic, "carry", nothing, "add"),
     "products": (arithmetic, "carry", nothing, "mul"),
-    "factors": (arithmetic, "_stored", nothing, "mul_constant"),
     "layout": (layout, "carry", nothing, "layout"),
     "joined positions": (layout, "_equal", lambda *args: True, "concat"),
     "signs before a maximum": (pooling, "_maximum", lambda *args: True, "max_pool"),
