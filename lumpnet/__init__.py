@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 _HOME = {
     "reduce": "lumpnet.api",
-    "lift": "lumpnet.api",
-    "lower": "lumpnet.api",
     "Network": "lumpnet.api",
     "Reduction": "lumpnet.api",
     "LumpnetError": "lumpnet.errors",
@@ -33,28 +31,29 @@ _HOME = {
 __all__ = ["LumpnetError", "Network", "Proved", "Reduction", "Refuted", "Unknown", "check", "lift", "lower", "reduce"]
 
 
-class _Check(ModuleType):
-    """The package of the independent checker, which is also the function `lumpnet.check(original, reduced, certificate)`."""
+class _Room(ModuleType):
+    """A package that is also the function of its name: `lumpnet.check(original, reduced, certificate)`, `lumpnet.lift(model, example_inputs)`."""
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        return import_module("lumpnet.api").check(*args, **options)
+        return getattr(import_module("lumpnet.api"), self.__name__.rpartition(".")[2])(*args, **options)
 
 
 class _Door(ModuleType):
     """This module. Python binds `lumpnet.check` to the package when it is imported; here it becomes callable, and knows nothing of it."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "check" and isinstance(value, ModuleType):
-            value.__class__ = _Check
+        if name in _ROOMS and isinstance(value, ModuleType):
+            value.__class__ = _Room
         super().__setattr__(name, value)
 
 
+_ROOMS = ("check", "lift", "lower")
 sys.modules[__name__].__class__ = _Door
 
 
 def __getattr__(name: str) -> Any:
-    if name == "check":
-        return import_module("lumpnet.check")
+    if name in _ROOMS:
+        return import_module(f"lumpnet.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'lumpnet' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)

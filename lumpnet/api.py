@@ -10,7 +10,7 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from lumpnet.certificate import Certificate, dumps, loads
 from lumpnet.check import check_files
+from lumpnet.check.files import read_network_file
+from lumpnet.check.graph import read_graph
+from lumpnet.check.outcome import Unsure
+from lumpnet.check.rules import KINDS
 from lumpnet.errors import FileError, LumpnetError
 from lumpnet.ir import Graph, load_network, network_bytes, write_whole
 from lumpnet.quotient import certificate as claim
@@ -63,7 +67,12 @@ class Network:
 
     @staticmethod
     def load(path: str | Path) -> Network:
-        """Read a network file; nothing in it is executed. Raises `FileError`, `GraphError`."""
+        """Read a network file, once the checker's strict reader has found it well formed; nothing in it is executed.
+
+        Raises `FileError`, `GraphError`. Operators the checker has no rule for may pass.
+        """
+        with suppress(Unsure):
+            read_graph(read_network_file(path), KINDS)
         return Network(load_network(path))
 
 

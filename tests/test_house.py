@@ -91,3 +91,19 @@ def test_the_front_door_offers_what_it_lists() -> None:
         assert getattr(lumpnet, name) is not None
     with pytest.raises(AttributeError, match="no attribute"):
         lumpnet.nothing_of_the_sort  # noqa: B018
+
+
+def test_a_package_and_the_function_of_its_name_are_one(tmp_path: Path) -> None:
+    """Whatever was imported before: `lumpnet.lift` is the room and the function."""
+    code = "\n".join(
+        [
+            "import torch, lumpnet, lumpnet.lift.torch, lumpnet.lower.torch, lumpnet.check.run",
+            "model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))",
+            "network = lumpnet.lift(model, torch.zeros(2, 2))",
+            "result = lumpnet.reduce(network)",
+            "lumpnet.lower(result.network)(torch.zeros(1, 2))",
+            "print(type(lumpnet.check(network, result.network, result.certificate)).__name__, lumpnet.check.check_files.__name__)",
+        ]
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["Proved", "check_files"], done.stderr

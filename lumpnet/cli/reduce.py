@@ -10,7 +10,6 @@ from rich.table import Table
 from lumpnet.api import Reduction, verdict_line
 from lumpnet.api import reduce as run
 from lumpnet.cli.console import count, fail, out, percent, print_json, printable, progress
-from lumpnet.cli.vetted import vetted
 from lumpnet.quotient.explain import RULES
 
 
@@ -25,7 +24,7 @@ def reduce(model: Path, target: Path, certificate: Path | None, require: str, dt
         if path.is_dir() or not path.parent.is_dir():
             fail(f"{path}: cannot be written. Expected a file in an existing folder. Try: another -o or --certificate.")
     with progress(not json and not quiet) as tell:
-        result = run(vetted(model), require=require, dtype=dtype, progress=tell)
+        result = run(str(model), require=require, dtype=dtype, progress=tell)
     if result.verdict.exit_code == 0:
         result.save(target, certificate)
     if json:

@@ -9,7 +9,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from lumpnet.errors import GraphError, LiftError
+from lumpnet.ir import Graph, Node, Value
 from lumpnet.lift.torch import lift_module
+from lumpnet.lower.torch import lower_graph
 
 
 def count(m, x):
@@ -89,3 +91,13 @@ def test_modules_that_cannot_be_copied():
     net.handle = open(__file__)  # noqa: SIM115
     with net.handle, pytest.raises(LiftError, match=r"cannot be copied.*Try: remove"):
         lift_module(net, (torch.randn(2, 2),))
+
+
+def test_a_network_file_cannot_make_torch_open_files(tmp_path):
+    """`aten.from_file` can create and resize files; no lift writes it."""
+    x = Value("x", (None, 2))
+    attrs = {"target": "aten.from_file.default", "args": [str(tmp_path / "made"), True, 4], "kwargs": {}, "output": None}
+    graph = Graph((x,), (Node(Value("y", (None, 2)), "opaque", ("x",), attrs),), ("y",), {})
+    with pytest.raises(GraphError, match="opens a file"):
+        lower_graph(graph)(torch.zeros(1, 2))
+    assert list(tmp_path.iterdir()) == []

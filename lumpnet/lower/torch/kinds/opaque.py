@@ -77,6 +77,10 @@ def _function(target: str) -> Any:
             "an operator of the torch that lifted the network",
             "install the extension or the torch version that defines it",
         ) from error
+    if any(argument.name == "filename" for argument in found._schema.arguments):
+        raise GraphError(
+            f"operator {target}", "it opens a file", "operators that are functions of tensors", "do not run this network: it was not written by a lift"
+        )
     if found._schema.is_mutable:
         raise GraphError(f"operator {target}", "it changes its arguments", "operators that are functions", "lift the network again")
     return found
