@@ -1,7 +1,7 @@
 """What an examination answers: never a bool.
 
 `Proved` is reached by one path only; an exception, a timeout, a NaN or an
-unknown rule is `Unknown`, with the reason (HOUSE, habit 6; THEORY section 5).
+unknown rule is `Unknown`, with the reason (THEORY section 5).
 """
 
 from __future__ import annotations

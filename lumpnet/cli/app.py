@@ -1,4 +1,4 @@
-"""The command line (flags and exit codes are fixed by INTERFACE: 0 holds, 1 refuted, 2 unreadable, 3 unknown)."""
+"""The command line. Exit codes: 0 the claim holds, 1 refuted, 2 unreadable input or usage, 3 unknown."""
 
 from __future__ import annotations
 
