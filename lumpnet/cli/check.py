@@ -21,7 +21,7 @@ def check(original: Path, reduced: Path, certificate: Path, *, smt: bool, json: 
     if json:
         print_json(as_dict(verdict))
         return verdict.exit_code
-    out.print(printable(verdict_line(verdict)))
+    out.print(printable(verdict_line(verdict)), soft_wrap=True)
     if witness is not None:
         out.print(f"witness: {printable(verdict.witness)}\nsaved as {printable(witness)}")  # type: ignore[union-attr]
     if isinstance(verdict, Proved) and not quiet:

@@ -38,7 +38,7 @@ def demo(json: bool, quiet: bool) -> int:
         return result.verdict.exit_code
     if not quiet:
         _tell(network, result, measured)
-    out.print(printable(verdict_line(result.verdict)))
+    out.print(printable(verdict_line(result.verdict)), soft_wrap=True)
     if not quiet:
         _keep(network, result)
     return result.verdict.exit_code

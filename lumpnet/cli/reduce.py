@@ -36,8 +36,8 @@ def reduce(model: Path, target: Path, certificate: Path | None, require: str, dt
         for who in getattr(result.verdict, "vouched_by", ()):
             out.print(f"vouched for by: {printable(who)}")
         if result.verdict.exit_code == 0:
-            out.print(f"wrote {printable(target)} and {printable(certificate)}")
-    out.print(printable(verdict_line(result.verdict)))
+            out.print(f"wrote {printable(target)} and {printable(certificate)}", soft_wrap=True)
+    out.print(printable(verdict_line(result.verdict)), soft_wrap=True)
     return result.verdict.exit_code
 
 
