@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ALONE = ("lumpnet/certificate.py", "lumpnet/errors.py", "lumpnet/verdict.py")
+ALONE = ("lumpnet/__init__.py", "lumpnet/certificate.py", "lumpnet/errors.py", "lumpnet/verdict.py")
 PACKAGE = "lumpnet/check"
 SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER, tokenize.ENCODING}
 
