@@ -432,12 +432,13 @@ def related(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 @ALL
-def test_nothing_beyond_the_rule_could_be_claimed(kind: str, rng: np.random.Generator) -> None:
+def test_nothing_beyond_the_rule_could_be_claimed(kind: str) -> None:
     """Units that the operator keeps apart are related on no set of random inputs, and a rational constant is never overlooked.
 
     Irrational scales are no lumping, so this is about rational outputs and about the kinds that are irrational functions.
+    The trials are fixed: two units that only repeat constants, one value inside and one at the border, look related by chance.
     """
-    for site, ins, out, _, y in trials(kind, rng, 100):
+    for site, ins, out, _, y in trials(kind, np.random.default_rng(0), 100):
         if y.dtype != object and (kind == "batch_norm" or any(isinstance(v, Surd) for x in ins for v in x.value)):
             continue
         maximal = kind not in NOT_MAXIMAL or not NOT_MAXIMAL[kind][0](site)
