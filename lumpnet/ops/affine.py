@@ -34,7 +34,7 @@ class Affine(Op):
         return [rows.alive(_weight(site), ins[0], out, alive_out)]
 
     def declined(self, site: Site, ins: Sequence[Kept], out: Kept, role: str, mask: np.ndarray) -> list[Demand | None]:
-        return [rows.declined(_weight(site), ins[0], out, role, mask)]
+        return [rows.declined(_weight(site), ins[0], out.units, mask)]
 
     def rounding_cost(self, site: Site, members: np.ndarray, scales: np.ndarray, out: Kept, dtype: str) -> int:
         return rows.rounding_cost(_weight(site), members, scales, out.units, dtype)

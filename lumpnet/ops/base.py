@@ -81,6 +81,8 @@ class Op:
     kind: str = ""
     counts_units = False
     """Whether its outputs are counted as units (linear, convolution, recurrent)."""
+    column_role = "weight"
+    """The parameter whose axis 1 is collapsed to the operand's columns."""
 
     def infer(self, shapes: Sequence[Shape], attrs: Any, params: Params) -> Shape:
         """The output's full shape."""
@@ -111,6 +113,10 @@ class Op:
         """Units of each operand that an observed unit of the output reads."""
         raise NotImplementedError
 
+    def revives(self, site: Site, out: Lumping, alive_out: np.ndarray) -> np.ndarray:
+        """Units of the output that observed units of the output read (a state on a cycle)."""
+        return np.zeros_like(alive_out)
+
     def links(self, site: Site) -> list[tuple[np.ndarray, np.ndarray]]:
         """Shared columns: for each operand the pairs (operand unit, output unit) that stay together or leave together.
 
@@ -121,6 +127,10 @@ class Op:
     def declined(self, site: Site, ins: Sequence[Kept], out: Kept, role: str, mask: np.ndarray) -> list[Demand | None]:
         """Demands on the operands under which the entries `mask` of parameter `role` would not have been computed."""
         return [None] * len(ins)
+
+    def declined_own(self, site: Site, out: Kept, role: str, mask: np.ndarray) -> Demand | None:
+        """As `declined`, of the output itself (a state on a cycle)."""
+        return None
 
     def rounding_cost(self, site: Site, members: np.ndarray, scales: np.ndarray, out: Kept, dtype: str) -> int:
         """How many weights would be rounded if these units of the operand became one column with these scales."""

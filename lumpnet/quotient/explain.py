@@ -45,9 +45,9 @@ def measure(graph: Graph) -> Size:
 
 
 def _multiply_adds(site: Site) -> int:
-    weight = site.params["weight"]
+    weights = sum(p.size for p in site.params.values() if p.ndim > 1)
     others = [int(d or 1) for k, d in enumerate(site.shape[1:], 1) if k != site.axis]
-    return int(weight.size * np.prod(others, dtype=np.int64))
+    return int(weights * np.prod(others, dtype=np.int64))
 
 
 def removed(outcome: Outcome, kept: Mapping[str, Kept]) -> dict[str, Counter[str]]:
