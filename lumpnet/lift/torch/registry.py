@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lumpnet.ir import Shape
 from lumpnet.lift.torch.call import Call
-from lumpnet.lift.torch.operands import Form, Operand, Param
+from lumpnet.lift.torch.operands import Form, Items, Operand, Param, Val
 
 Converter = Callable[[Call], Form | Operand | None]
+Emit = Callable[[Form, Shape, str], Val]
+Expander = Callable[[Call, Emit], Operand | Items | None]
 Folder = Callable[[Call], Param | None]
 
 CONVERTERS: dict[str, Converter] = {}
+EXPANDERS: dict[str, Expander] = {}
 FOLDERS: dict[str, Folder] = {}
 
 
@@ -30,5 +34,15 @@ def folds(*targets: str) -> Callable[[Folder], Folder]:
     def register(folder: Folder) -> Folder:
         FOLDERS.update(dict.fromkeys(targets, folder))
         return folder
+
+    return register
+
+
+def expands(*targets: str) -> Callable[[Expander], Expander]:
+    """Register a converter into any number of nodes, made by `emit(form, shape, name)`. It answers `None`, having made none: no rule."""
+
+    def register(expander: Expander) -> Expander:
+        EXPANDERS.update(dict.fromkeys(targets, expander))
+        return expander
 
     return register
