@@ -13,9 +13,11 @@ KINDS = [
     *("linear", "conv", "batch_norm", "relu", "leaky_relu", "hardtanh", "tanh", "sigmoid", "silu", "gelu", "identity", "dropout"),
     *("add", "mul", "mul_constant", "add_constant", "concat", "reshape", "permute", "softmax", "opaque"),
     *("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "mean"),
+    *("rnn", "lstm", "gru"),
 ]
 GENERAL = ["unobserved", "constants", "composition", "rounding"]
 SHARED = {"dropout": "identity", "adaptive_avg_pool": "adaptive_pool", "adaptive_max_pool": "adaptive_pool", "softmax": "opaque"}
+SHARED |= dict.fromkeys(("rnn", "lstm", "gru"), "recurrent")
 LEMMAS = every()
 
 
