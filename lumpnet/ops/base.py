@@ -67,7 +67,7 @@ class Kept:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A node of the quotient: kind, surviving operands (by position), attributes, exact or stored parameters."""
+    """A node of the quotient: kind, surviving operands (by position; none: any value gives the batch size), attributes, exact or stored parameters."""
 
     kind: str
     operands: tuple[int, ...]
@@ -83,6 +83,8 @@ class Op:
     """Whether its outputs are counted as units (linear, convolution, recurrent)."""
     column_role = "weight"
     """The parameter whose axis 1 is collapsed to the operand's columns."""
+    needs_operand = True
+    """Whether the node cannot stand without any operand unit. What makes new columns can become a `constant` where it reads none."""
 
     def infer(self, shapes: Sequence[Shape], attrs: Any, params: Params) -> Shape:
         """The output's full shape."""
