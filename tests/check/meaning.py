@@ -50,6 +50,8 @@ def _apply(node: N, ins: list[torch.Tensor], p: dict[str, torch.Tensor]) -> torc
             return x.reshape(x.shape[0], *a["shape"])
         case "permute":
             return x.permute(a["dims"])
+        case "index_select":
+            return x[(*[slice(None)] * a["axis"], a["index"])]
         case "max_pool":
             return nn.max_pool2d(x, a["kernel"], a["stride"], a["padding"], a["dilation"], a["ceil_mode"])
         case "avg_pool":

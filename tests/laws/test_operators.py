@@ -35,6 +35,10 @@ NOT_MAXIMAL: dict[str, tuple[Callable[[Site], bool], str]] = {
     "avg_pool": (lambda site: True, "windows whose weights all sum to one number other than 1 would pass offsets, multiplied by it"),
     "hardtanh": (lambda site: True, "it is odd about the middle of its limits, not only about 0: f(min + max - u) = min + max - f(u)"),
     "mul": (lambda site: True, "beside a constant factor an offset would pass as an offset"),
+    "index_select": (
+        lambda site: bool(site.axis == site.attrs["axis"]),
+        "a selection cannot scale: where the double of a unit is chosen first, or alone, the two units stay apart",
+    ),
     "conv": (lambda site: bool(site.attrs["groups"] > 1), "outputs of different groups are compared place by place"),
 }
 """Kinds whose rule keeps apart what could be claimed: where, and what that is."""
@@ -166,6 +170,12 @@ def permute(rng: np.random.Generator) -> Iterator[Example]:
         yield Example("permute", ((None, 4, 2, 3),), {"dims": dims}, axis=axis)
 
 
+def index_select(rng: np.random.Generator) -> Iterator[Example]:
+    for index, axis, units in product([[0], [2, 0, 3, 1], [1, 2], [3, 3, 0], [3, 2, 1, 0]], [1, 2], [1, 2]):
+        yield Example("index_select", ((None, 4, 4, 2),), {"axis": axis, "index": index}, axis=units)
+    yield Example("index_select", ((None, 6),), {"axis": 1, "index": [1, 4, 5]})
+
+
 def windows(rng: np.random.Generator) -> Iterator[tuple[tuple[int, ...], dict[str, Any]]]:
     for size, kernel, stride, padding, ceil in product([5, 6], [2, 3], [1, 2, 3], [0, 1], [False, True]):
         for rank in (1, 2, 3) if size == 5 else (2,):
@@ -228,6 +238,7 @@ EXAMPLES: dict[str, Callable[[np.random.Generator], Iterator[Example]]] = {
     "mul_constant": with_constant("mul_constant", "factor"),
     "concat": concat,
     "reshape": reshape,
+    "index_select": index_select,
     "permute": permute,
     "max_pool": max_pool,
     "avg_pool": avg_pool,

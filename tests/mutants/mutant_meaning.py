@@ -166,6 +166,8 @@ def _apply(node: Json, ins: list[Exact], p: dict[str, Exact], roots: Roots, raw:
             return x.shaped(len(x.ints), *a["shape"])
         case "permute":
             return Exact(x.ints.transpose(a["dims"]), x.den)
+        case "index_select":
+            return Exact(x.ints[(*[slice(None)] * a["axis"], a["index"])], x.den)
         case "max_pool":
             return _max_pool(x, a)
         case "avg_pool":

@@ -146,6 +146,10 @@ def counterpart(g: Net, lumpings: Json, node: Json) -> Json | None:
         new["kind"], new["attrs"] = ("add_constant", {"axis": unit_axis(lumpings, node)}) if any(term) else ("identity", {})
     elif node["kind"] == "reshape":
         new["attrs"]["shape"] = new["shape"][1:]
+    elif node["kind"] == "index_select" and unit_axis(lumpings, node) == node["attrs"]["axis"]:
+        axis, source = node["attrs"]["axis"], node["inputs"][0]
+        inn, out = rows(lumpings[source], g.values()[source]["shape"], axis), rows(lumpings[name], node["shape"], axis)
+        new["attrs"]["index"] = [inn.classes[node["attrs"]["index"][unit]] for unit in out.kept()]
     elif node["kind"] == "conv" and node["attrs"]["groups"] > 1:
         units, columns = g.values()[node["inputs"][0]]["shape"][1], reduced_shape(lumpings[node["inputs"][0]], g.values()[node["inputs"][0]]["shape"])[1]
         groups = node["attrs"]["groups"] * columns // units

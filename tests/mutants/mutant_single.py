@@ -343,6 +343,21 @@ def layout(rng: random.Random) -> Triple:
     return case.finish("v", axis if axis in (1, unit.ndim) else 1, guess(slots, own(len(units)), rng).json(axis))
 
 
+def index_select(rng: random.Random) -> Triple:
+    """Entries of the unit axis or of positions, often where the first of a class is the one that represents it."""
+    case, n = Case(rng, rng.choice([(), (2,), (3, 2)]), rng.random() < 0.5), rng.choice([1, 2, 3, 4])
+    x = rowset(n, rng)
+    case.hidden("h", x)
+    axis = rng.choice([case.axis, case.axis, rng.randrange(1, len(case.shapes["h"]))])
+    index = [rng.randrange(int(case.shapes["h"][axis])) for _ in range(rng.randint(1, 4))]
+    case.node("v", "index_select", ["h"], {"axis": axis, "index": index})
+    images = dict(enumerate(index)) if axis == case.axis else own(n)
+    out = guess(x, images, rng)
+    if rng.random() < 0.5 and all(out.scale[j] == x.scale[i] and out.offset[j] == x.offset[i] for j, i in images.items()):
+        out.labels = [x.labels[images[j]] for j in range(len(images))]
+    return case.finish("v", case.axis, out.json(case.axis))
+
+
 def concat(rng: random.Random) -> Triple:
     spatial = rng.choice([(), (2,), (2, 2)])
     case, n = Case(rng, spatial, rng.random() < 0.5), rng.randint(1, 3)
@@ -441,6 +456,7 @@ CASES: dict[str, Callable[[random.Random], Triple]] = {
     "mean": pooling("mean"),
     "batch_norm": batch_norm,
     "layout": layout,
+    "index_select": index_select,
     "concat": concat,
     "conv": convolution,
 }
