@@ -325,6 +325,19 @@ def mul_constant_scalar() -> Triple:
 
 
 @case
+def div_constant() -> Triple:
+    """A and 2A over 4 are A/4 and A/2; over divisors 4 and 2 they are A/4 and A."""
+    divisor = [4, 4, 2, 2, 8, 7, 2, -2]
+    out = lump(CLASSES, 2, REPS, {2: 4, 7: -3}, {1: F(3, 4), 3: F(7, 2)})
+    return sandwich("div_constant", out, {"axis": 1}, {"divisor": divisor}, {"divisor": [4, 8]}, o=3)
+
+
+@case
+def div_constant_scalar() -> Triple:
+    return sandwich("div_constant", hidden(c=14, o=6), {"axis": 1}, {"divisor": 0.5}, {"divisor": 0.5}, o=3)
+
+
+@case
 def add_constant() -> Triple:
     term = [1, 2, 2, -7, 3, 1, 1, 4]
     return sandwich("add_constant", lump(CLASSES, 2, REPS, {2: 2, 7: 3}, {1: 1, 7: 1}), {"axis": 1}, {"term": term}, {"term": [1, 3]})

@@ -134,11 +134,11 @@ def pairwise(kind: str) -> Callable[[np.random.Generator], Iterator[Example]]:
     return examples
 
 
-def with_constant(kind: str, role: str) -> Callable[[np.random.Generator], Iterator[Example]]:
+def with_constant(kind: str, role: str, values: tuple[float, ...] = (0.0, 1.0, -2.0, 0.75, 3.0)) -> Callable[[np.random.Generator], Iterator[Example]]:
     def examples(rng: np.random.Generator) -> Iterator[Example]:
         for shape, size in product([(None, 6), (None, 6, 2, 3)], [(), (6,)]):
-            yield Example(kind, (shape,), {"axis": 1}, {role: rng.choice([0.0, 1.0, -2.0, 0.75, 3.0], size=size)})
-        yield Example(kind, ((None, 6, 2, 3),), {"axis": 3}, {role: quarters(rng, 3)})
+            yield Example(kind, (shape,), {"axis": 1}, {role: rng.choice(values, size=size)})
+        yield Example(kind, ((None, 6, 2, 3),), {"axis": 3}, {role: rng.choice(values, size=3)})
 
     return examples
 
@@ -236,6 +236,7 @@ EXAMPLES: dict[str, Callable[[np.random.Generator], Iterator[Example]]] = {
     "mul": pairwise("mul"),
     "add_constant": with_constant("add_constant", "term"),
     "mul_constant": with_constant("mul_constant", "factor"),
+    "div_constant": with_constant("div_constant", "divisor", (1.0, -2.0, 0.75, 3.0)),
     "concat": concat,
     "reshape": reshape,
     "index_select": index_select,

@@ -82,14 +82,16 @@ def exact_params(g: Net, lumpings: Json, node: Json, kind: str, groups: int = 1)
     if node["kind"] == "batch_norm":
         out = rows(lumpings[node["name"]], node["shape"], 1)
         return {role: _array(np.asarray(t)[out.kept()].tolist()) for role, t in own.items() if role != "num_batches_tracked"}
-    if node["kind"] in ("add_constant", "mul_constant"):
+    if node["kind"] in ("add_constant", "mul_constant", "div_constant"):
         (role,) = own
         axis = unit_axis(lumpings, node) if own[role].ndim == 0 else node["attrs"]["axis"]
         if own[role].ndim == 0 and (axis == 0 or lumpings[node["inputs"][0]] == "identity"):
             return {role: _array(own[role].tolist())}
         inn, out = rows(lumpings[node["inputs"][0]], shapes[node["inputs"][0]], axis), rows(lumpings[node["name"]], node["shape"], axis)
         stored = [Fraction(float(v)) for v in np.broadcast_to(own[role], (len(out.classes),))]
-        values = [stored[u] + inn.offset(u) if role == "term" else stored[u] * inn.scale(u) for u in out.kept()]
+        values = [
+            stored[u] + inn.offset(u) if role == "term" else stored[u] / inn.scale(u) if role == "divisor" else stored[u] * inn.scale(u) for u in out.kept()
+        ]
         return {role: _array(values[0] if own[role].ndim == 0 and len(set(values)) == 1 else values)}
     return {}
 

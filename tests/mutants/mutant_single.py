@@ -187,14 +187,13 @@ def constant(kind: str, role: str) -> Callable[[random.Random], Triple]:
         case, n = Case(rng, rng.choice([(), (2,)]), rng.random() < 0.5), rng.randint(1, 4)
         x = rowset(n, rng)
         case.hidden("h", x)
-        entries = np.array([rng.choice([1, 1, 2, -1, 0, 0.5]) for _ in range(n)], np.float32)
+        entries = np.array([rng.choice([1, 1, 2, -1, 4 if role == "divisor" else 0, 0.5]) for _ in range(n)], np.float32)
         scalar = rng.random() < 0.3
         case.node("v", kind, ["h"], {"axis": rng.choice([None, case.axis]) if scalar else case.axis}, **{role: entries[0] if scalar else entries})
         out = guess(x, own(n), rng)
         for i in range(n):
-            value = Fraction(float(entries[0] if scalar else entries[i]))
             first = x.labels.index(x.labels[i])
-            base = Fraction(float(entries[0] if scalar else entries[first]))
+            value, base = (Fraction(float(entries[0] if scalar else entries[k])) ** (-1 if role == "divisor" else 1) for k in (i, first))
             if rng.random() < 0.7 and out.labels[i] is not None and i != out.labels.index(out.labels[i]):
                 if role == "term":
                     out.scale[i], out.offset[i] = x.scale[i], x.offset[i] + value - x.scale[i] * base
@@ -447,6 +446,7 @@ CASES: dict[str, Callable[[random.Random], Triple]] = {
     "hardtanh": elementwise("hardtanh", lambda rng: dict(zip(("min", "max"), rng.choice(CLIPS), strict=True))),
     "mul_constant": constant("mul_constant", "factor"),
     "add_constant": constant("add_constant", "term"),
+    "div_constant": constant("div_constant", "divisor"),
     "add": pairwise("add"),
     "mul": pairwise("mul"),
     "max_pool": pooling("max_pool"),
