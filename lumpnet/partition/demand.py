@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lumpnet.exact import ONE, ZERO, Surd, constant_array
+from lumpnet.exact import ONE, Surd, constant_array
 from lumpnet.partition.lumping import Lumping, labels, normal_form
 
 
