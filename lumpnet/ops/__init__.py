@@ -6,6 +6,7 @@ from lumpnet.ops import (  # noqa: F401  (importing registers)
     concat,
     constants,
     conv,
+    conv_transpose,
     gelu,
     hardtanh,
     identity,

@@ -614,6 +614,67 @@ def concat_positions() -> Triple:
     return Triple(net([[1, 2], [2, 4]], 2, [[1, 1]]), net([[1, 2]], 1, [[3]]), {"h": lumping, "k": lumping, "v": lumping})
 
 
+# --- transposed convolutions ---------------------------------------------------------------------
+
+
+def spread(**changes: Any) -> dict[str, Any]:
+    return {"stride": [2], "padding": [0], "output_padding": [0], "dilation": [1], "groups": 1} | changes
+
+
+def upwards(attrs: dict[str, Any], taps: Any, reduced: Any, bias: Any, positions: int, out: Lumping | None = None) -> Triple:
+    """x -> h (A, 2A, the constant 7, B) -> y by a transposed convolution; `taps` (4, out, k) over h, `reduced` (2, out', k) over its columns."""
+    pointwise = {"stride": [1], "padding": [0], "dilation": [1], "groups": 1}
+    weight = np.stack([A, 2 * A, 0 * A, B])[:, :, None]
+    values, less = arr(taps), arr(reduced)
+
+    def net(w: np.ndarray, b: Any, t: np.ndarray, tb: Any) -> Net:
+        y = N("conv_transpose", (None, len(tb), positions), ["h"], attrs | {"groups": len(tb) // t.shape[1]}, {"weight": t, "bias": arr(tb)})
+        last = N("conv", (None, 1, positions), ["y"], dict(pointwise), {"weight": np.ones((1, len(tb), 1), "float32")})
+        nodes = {"h": N("conv", (None, len(w), 3), ["x"], dict(pointwise), {"weight": arr(w), "bias": arr(b)}), "y": y, "z": last}
+        return Net({"x": (None, 2, 3)}, nodes, ["z"])
+
+    h = lump([0, 0, -1, 1], 2, [0, 3], {1: 2}, {2: 7})
+    triple = Triple(net(weight, [1, 2, 7, -2], values, bias[0]), net(weight[[0, 3]], [1, -2], less, bias[1]), {"h": h})
+    if out is not None:
+        triple.lumpings["y"] = out
+        triple.h.nodes["z"].params["weight"] = np.full((1, less.shape[1], 1), 3, "float32")
+    return triple
+
+
+@case
+def conv_transpose() -> Triple:
+    """Stride 2, kernel 2: every position reads one tap, and the constant's taps are equal; the second channel out is twice the first."""
+    one = [[1, 2], [3, 4], [5, 5], [6, 7]]
+    taps = [[row, [2 * w for w in row]] for row in one]
+    return upwards(spread(), taps, [[[7, 10]], [[6, 7]]], ([1, 2], [36]), 6, lump([0, 0], 1, [0], {1: 2}))
+
+
+@case
+def conv_transpose_uneven() -> Triple:
+    """Stride 2, kernel 3, padding 1: positions read the middle tap or both others, whose sums are equal but at the last one (output padding)."""
+    taps = [[[1, 2, 3]], [[0, 1, 0]], [[0, 0, 0]], [[6, 7, 8]]]
+    return upwards(spread(padding=[1], output_padding=[1]), taps, [[[1, 4, 3]], [[6, 7, 8]]], ([1], [1]), 6)
+
+
+@case
+def conv_transpose_groups() -> Triple:
+    """Two groups of two: the first of A and 2A would need a group of one, so all units stay; only what reads y is merged."""
+    taps = [[[1, 2]], [[3, 4]], [[5, 6]], [[7, 8]]]
+    triple = upwards(spread(dilation=[2]), taps, [[[1, 2]], [[7, 8]]], ([1, 2], [1, 2]), 7)
+    triple.h.nodes = {name: copy_node(triple.g, name) for name in triple.g.nodes}
+    triple.lumpings = {}
+    return triple
+
+
+@case
+def conv_transpose_depthwise() -> Triple:
+    """One channel a group, the second twice the first with the same taps; the constant's single tap is read at every position of a kernel of one."""
+    triple = upwards(spread(stride=[1]), [[[2]], [[2]], [[3]], [[5]]], [[[2]], [[5]]], ([1, 2, 4, 1], [1, 1]), 3)
+    triple.lumpings["y"] = lump([0, 0, -1, 1], 2, [0, 3], {1: 2}, {2: 25})
+    triple.h.nodes["z"].params = {"weight": arr([[[3], [1]]]), "bias": arr([25])}
+    return triple
+
+
 # --- pooling -------------------------------------------------------------------------------------
 
 

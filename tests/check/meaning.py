@@ -33,7 +33,10 @@ def _apply(node: N, ins: list[torch.Tensor], p: dict[str, torch.Tensor]) -> torc
         case "linear":
             return nn.linear(x, p["weight"], p.get("bias"))
         case "conv":
-            return nn.conv2d(x, p["weight"], p.get("bias"), a["stride"], a["padding"], a["dilation"], a["groups"])
+            return (nn.conv1d, nn.conv2d, nn.conv3d)[x.ndim - 3](x, p["weight"], p.get("bias"), a["stride"], a["padding"], a["dilation"], a["groups"])
+        case "conv_transpose":
+            run = (nn.conv_transpose1d, nn.conv_transpose2d, nn.conv_transpose3d)[x.ndim - 3]
+            return run(x, p["weight"], p.get("bias"), a["stride"], a["padding"], a["output_padding"], a["groups"], a["dilation"])
         case "batch_norm":
             return nn.batch_norm(x, p["mean"], p["var"], p.get("weight"), p.get("bias"), False, 0.0, a["eps"])
         case "add":

@@ -36,9 +36,10 @@ NOT_MAXIMAL: dict[str, tuple[Callable[[Site], bool], str]] = {
     "hardtanh": (lambda site: True, "it is odd about the middle of its limits, not only about 0: f(min + max - u) = min + max - f(u)"),
     "mul": (lambda site: True, "beside a constant factor an offset would pass as an offset"),
     "conv": (lambda site: bool(site.attrs["groups"] > 1), "outputs of different groups are compared place by place"),
+    "conv_transpose": (lambda site: bool(site.attrs["groups"] > 1), "as for conv"),
 }
 """Kinds whose rule keeps apart what could be claimed: where, and what that is."""
-SHARE = {"conv": 0.4, "avg_pool": 0.6}
+SHARE = {"conv": 0.4, "conv_transpose": 0.4, "avg_pool": 0.6}
 """Of the trials, for the kinds that are slow on rationals."""
 
 
@@ -103,6 +104,23 @@ def conv(rng: np.random.Generator) -> Iterator[Example]:
             weight[rng.random(size=weight.shape) < 0.3] = 0
             params = {"weight": weight} | ({"bias": quarters(rng, len(weight))} if rng.random() < 0.7 else {})
             yield Example("conv", ((None, 4, *sizes),), attrs, params)
+
+
+def conv_transpose(rng: np.random.Generator) -> Iterator[Example]:
+    for kernel, stride, padding, extra, dilation, groups in product([1, 2, 3], [1, 2, 3], [0, 1], [0, 1], [1, 2], [1, 2, 4]):
+        if extra >= max(stride, dilation) or (3 - 1) * stride - 2 * padding + dilation * (kernel - 1) + extra < 0:
+            continue
+        for rank in (1, 2, 3) if (kernel, dilation, extra) == (2, 1, 0) and groups < 4 else (1,):
+            more = rank - 1
+            attrs = {"stride": [stride, *[2] * more], "padding": [padding, *[0] * more], "output_padding": [extra, *[0] * more]}
+            attrs |= {"dilation": [dilation, *[1] * more], "groups": groups}
+            rows = proportional(rng, quarters(rng, 8, 4 // groups, *[kernel] * rank))  # (out, in / groups, ...)
+            rows[rng.random(size=rows.shape) < 0.3] = 0
+            if rng.random() < 0.4:  # constants pass: every tap the same, or one tap
+                rows[:] = rows[(..., *[slice(0, 1)] * rank)]
+            weight = rows.reshape(groups, 8 // groups, 4 // groups, *[kernel] * rank).swapaxes(1, 2).reshape(4, 8 // groups, *[kernel] * rank)
+            params = {"weight": weight} | ({"bias": quarters(rng, 8)} if rng.random() < 0.7 else {})
+            yield Example("conv_transpose", ((None, 4, 3, *[2] * more),), attrs, params)
 
 
 def batch_norm(rng: np.random.Generator) -> Iterator[Example]:
@@ -211,6 +229,7 @@ def opaque(rng: np.random.Generator) -> Iterator[Example]:
 EXAMPLES: dict[str, Callable[[np.random.Generator], Iterator[Example]]] = {
     "linear": linear,
     "conv": conv,
+    "conv_transpose": conv_transpose,
     "batch_norm": batch_norm,
     "relu": elementwise("relu"),
     "leaky_relu": elementwise("leaky_relu", {"slope": 0.125}, {"slope": float(np.float32(0.01))}, {"slope": -0.5}),
@@ -386,7 +405,7 @@ def trials(kind: str, rng: np.random.Generator, budget: int) -> Iterator[tuple[S
     for k in range(int(budget * SHARE.get(kind, 1))):
         example = followed[k % len(followed)] if budget >= len(followed) else followed[rng.integers(len(followed))]
         site = example.site()
-        start = [random_lumping(rng, int(s[example.axis] or 0), kind not in ("conv", "linear") or k % 4 == 0) for s in example.shapes]
+        start = [random_lumping(rng, int(s[example.axis] or 0), kind not in ("conv", "conv_transpose", "linear") or k % 4 == 0) for s in example.shapes]
         exact = not any(isinstance(v, Surd) for x in start for v in x.value)
         samples = 32 if all(len(s) == 2 for s in example.shapes) else 8
         xs = [operand(rng, x, s, example.axis, exact, samples) for x, s in zip(start, example.shapes, strict=True)]

@@ -52,6 +52,8 @@ def _no_border(node: Any, x: Any) -> np.ndarray:
 
 HOLES: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "zero padding": (affine, "border_taps", _no_border, "conv"),
+    "taps read": (affine, "taps_read", lambda n, kernel, *rest: np.ones((1, kernel), np.bool_), "conv_transpose"),
+    "rows of a transposed weight": (affine.Affine, "proportional", nothing, "conv_transpose"),
     "equal rows": (affine.Affine, "proportional", nothing, "conv"),
     "offsets": (affine.Affine, "offsets", nothing, "conv"),
     "functions": (elementwise, "carry", nothing, "relu"),

@@ -1,5 +1,35 @@
 """One converter file per operator kind; importing the package registers them all."""
 
-from lumpnet.lift.torch.kinds import activation, batch_norm, concat, conv, elementwise, elided, folded, linear, mean, permute, pool, reshape, softmax
+from lumpnet.lift.torch.kinds import (
+    activation,
+    batch_norm,
+    concat,
+    conv,
+    conv_transpose,
+    elementwise,
+    elided,
+    folded,
+    linear,
+    mean,
+    permute,
+    pool,
+    reshape,
+    softmax,
+)
 
-__all__ = ["activation", "batch_norm", "concat", "conv", "elementwise", "elided", "folded", "linear", "mean", "permute", "pool", "reshape", "softmax"]
+__all__ = [
+    "activation",
+    "batch_norm",
+    "concat",
+    "conv",
+    "conv_transpose",
+    "elementwise",
+    "elided",
+    "folded",
+    "linear",
+    "mean",
+    "permute",
+    "pool",
+    "reshape",
+    "softmax",
+]
