@@ -7,6 +7,7 @@ from lumpnet.ops import (  # noqa: F401  (importing registers)
     constants,
     conv,
     conv_transpose,
+    embedding,
     gelu,
     hardtanh,
     identity,

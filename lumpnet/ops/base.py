@@ -130,6 +130,10 @@ class Op:
         """How many weights would be rounded if these units of the operand became one column with these scales."""
         return 0
 
+    def choices(self, site: Site) -> int | None:
+        """How many integers, from 0, the operand may be; None where it holds real numbers."""
+        return None
+
     def multiply_adds(self, site: Site) -> int:
         """Multiplications by stored weights for one example."""
         return 0

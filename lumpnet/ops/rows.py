@@ -34,7 +34,7 @@ def forward(weight: np.ndarray, bias: np.ndarray | None, x: Lumping, seen: Taps 
     scale = constant_array(m, ONE)
     ends: list[int] = []
     for members in _candidates(weight, merge):
-        for base, rows, ratios in _proportional(weight, members, merge):
+        for base, rows, ratios in proportional(merge.apply(weight[members]).ints.reshape(len(members), -1), members):
             if base is None:
                 for i in rows:
                     keys[i] = None
@@ -70,9 +70,8 @@ def _candidates(weight: np.ndarray, merge: Merge) -> list[list[int]]:
     return [rows for key, rows in groups.items() if key is None or len(rows) > 1]
 
 
-def _proportional(weight: np.ndarray, rows: list[int], merge: Merge) -> list[tuple[int | None, list[int], list[Fraction]]]:
-    """Split candidate rows into exact proportionality classes: (first row or None for zero rows, rows, ratios)."""
-    exact = merge.apply(weight[rows]).ints.reshape(len(rows), -1)
+def proportional(exact: np.ndarray, rows: list[int]) -> list[tuple[int | None, list[int], list[Fraction]]]:
+    """Split candidate rows, `exact` integers (rows, ...), into proportionality classes: (first row or None for zero rows, rows, ratios)."""
     found: list[tuple[int | None, list[int], list[Fraction]]] = []
     zero = ~(exact != 0).any(axis=1)
     if zero.any():

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lumpnet.ir import Graph
-from lumpnet.lump.exact import Outcome
+from lumpnet.lump.exact import Outcome, crossed
 from lumpnet.ops import Kept, Site, get
 from lumpnet.ops.sites import sites
 
@@ -70,4 +70,8 @@ def pinned(all_sites: list[Site] | tuple[Site, ...]) -> list[tuple[str, str]]:
     for s in all_sites:
         if s.axis is None and any(axis is not None for axis in s.in_axes):
             found.append((f"{s.node.name} ({s.node.attrs.get('target', s.node.kind)})", get(s.node.kind).why_pinned(s)))
+    for one, two in crossed(all_sites):
+        (tensor, *_) = sorted(set(one.node.params.values()) & set(two.node.params.values()))
+        for s, other in ((one, two), (two, one)):
+            found.append((f"{s.node.name} ({s.node.kind})", f"shares {tensor} with {other.node.name}, an operator of another kind"))
     return found

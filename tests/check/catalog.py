@@ -675,6 +675,27 @@ def conv_transpose_depthwise() -> Triple:
     return triple
 
 
+# --- embedding -----------------------------------------------------------------------------------
+
+TABLE = {"A": [1, -2, 0.5, 4], "B": [3, 3, 1, 0], "P": [0, 1, 5, 2]}
+
+
+@case
+def embedding() -> Triple:
+    """Columns A, A + 1, -A/2, the constant 7, B; ghosts P and 3P + 2; looked up by four integers."""
+    a, b, p = (np.array(TABLE[name]) for name in "ABP")
+    table = np.stack([a, a + 1, -a / 2, 0 * a + 7, b, p, 3 * p + 2], axis=1)
+    out = lump([0, 0, 0, -1, 1, 2, 2], 2, [0, 4, 5], {2: F(-1, 2), 6: 3}, {1: 1, 3: 7, 6: 2}, axis=2)
+    read = arr([[1, 2, 4, 4, 5, -3, 1], [0, 1, -2, 2, 1, 0, 0]])
+    reduced, bias = collapse(read, np.array([2.0, -1.0]), out)
+
+    def net(t: np.ndarray, r: np.ndarray, rb: Any) -> Net:
+        e = N("embedding", (None, 3, t.shape[1]), ["x"], {"padding_idx": -1}, {"weight": arr(t)})
+        return Net({"x": (None, 3)}, {"e": e, "y": N("linear", (None, 3, 2), ["e"], {}, {"weight": arr(r), "bias": arr(rb)})}, ["y"], choices={"x": 4})
+
+    return Triple(net(table, read, [2, -1]), net(table[:, [0, 4]], reduced, bias), {"e": out})
+
+
 # --- pooling -------------------------------------------------------------------------------------
 
 

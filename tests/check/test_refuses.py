@@ -147,6 +147,26 @@ forge(
 )
 forge("the dilation stays upwards", "conv_transpose_depthwise", set_attr("h", "y", "dilation", [2]), "the reduced dilation")
 
+# --- embedding -----------------------------------------------------------------------------------
+forge("every entry of a table agrees", "embedding", set_entry("g", "e", "weight", (3, 1), 6), "unit 1 is not 1 times unit 0 plus 1")
+forge(
+    "the last bit of an entry counts", "embedding", set_entry("g", "e", "weight", (2, 2), np.nextafter(np.float32(-0.25), np.float32(1))), "unit 2 is not -1/2"
+)
+forge("a scale of columns", "embedding", scale("e", 2, "1/2"), "unit 2 is not 1/2 times unit 0")
+forge("an offset of columns", "embedding", offset("e", 1, "1/3"), "unit 1 is not 1 times unit 0 plus 1/3")
+forge("ghost columns agree", "embedding", set_entry("g", "e", "weight", (0, 6), 3), "unit 6 is not 3 times unit 5 plus 2")
+forge("a constant is every entry", "embedding", set_entry("g", "e", "weight", (1, 3), 8), "unit 3 is not the constant 7")
+forge("a constant entry is rational", "embedding", offset("e", 3, Surd(F(7), F(1), F(2))), "unit 3 is not the constant")
+forge("the reduced table is the representatives' columns", "embedding", set_entry("h", "e", "weight", (3, 1), 1), "the reduced entry 3 of column 1")
+forge(
+    "the reduced table has every entry",
+    "embedding",
+    lambda t: t.h.nodes["e"].params.update(weight=np.concatenate([t.h.nodes["e"].params["weight"]] * 2)),
+    "a reduced table of 8 entries",
+)
+forge("integers are not lumped", "embedding", lumpings(x=lump([0, 1, 1], 2, [0, 1])), "dtype int64")
+forge("units of a table lie on the last axis", "embedding", lumpings(e=lump([0, 1, 1], 2, [0, 1])), "lumped on axis|the reduced value has shape")
+
 # --- batch normalisation -------------------------------------------------------------------------
 forge("a slope has its variance", "batch_norm", set_entry("g", "v", "var", 1, 5), "unit 1 claims scale 1")
 forge(

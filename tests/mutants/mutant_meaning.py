@@ -108,6 +108,9 @@ def points(net: Net, count: int = POINTS) -> dict[str, Exact]:
         ints = np.where(rng.random(shape) < 0.1, 0, ints)
         if count:
             ints[0] = 0
+        tables = [net.params(n)["weight"] for n in net.nodes if n["kind"] == "embedding" and value["name"] in n["inputs"]]
+        if tables:  # every integer that can be looked up
+            ints = (ints % min(len(t) for t in tables)) << 17
         out[value["name"]] = Exact(ints.astype(object), 1 << 17)
     return out
 
@@ -132,6 +135,9 @@ def _apply(node: Json, ins: list[Exact], p: dict[str, Exact], roots: Roots, raw:
             return _shift(_conv(x, p["weight"], a), p.get("bias"), 1)
         case "conv_transpose":
             return _shift(_conv_transpose(x, p["weight"], a), p.get("bias"), 1)
+        case "embedding":
+            index = np.asarray(x.ints // x.den, dtype=np.int64)
+            return Exact(p["weight"].ints[index], p["weight"].den)
         case "batch_norm":
             return _batch_norm(x, p, a, roots)
         case "identity" | "dropout":

@@ -79,6 +79,9 @@ def exact_params(g: Net, lumpings: Json, node: Json, kind: str, groups: int = 1)
         return {"term": _array([gone.offset(unit) for unit in out.kept()])}
     if node["kind"] in ("linear", "conv", "conv_transpose"):
         return _affine(g, lumpings, node, groups)
+    if node["kind"] == "embedding":
+        out = rows(lumpings[node["name"]], node["shape"], len(node["shape"]) - 1)
+        return {"weight": _array(own["weight"][:, out.kept()].tolist())}
     if node["kind"] == "batch_norm":
         out = rows(lumpings[node["name"]], node["shape"], 1)
         return {role: _array(np.asarray(t)[out.kept()].tolist()) for role, t in own.items() if role != "num_batches_tracked"}

@@ -449,6 +449,21 @@ def transposed(rng: random.Random) -> Triple:
     return case.finish("v", 1, rows.json(1))
 
 
+def table(rng: random.Random) -> Triple:
+    """Columns of a table with a lumping, or almost."""
+    spatial = rng.choice([(), (2,)])
+    case, n, entries = Case(rng, spatial), rng.randint(1, 5), rng.randint(1, 4)
+    shape = (None, *spatial)
+    case.inputs, case.shapes["x"] = (Value("x", shape, "int64"),), shape
+    x = rowset(n, rng)
+    weight, bias = produced(x, entries, rng)
+    held = (weight + bias[:, None]).T.copy()
+    if rng.random() < 0.4:
+        held[rng.randrange(entries), rng.randrange(n)] += rng.choice([1, -0.5, 2.0**-18])
+    case.node("v", "embedding", ["x"], {"padding_idx": -1}, weight=held)
+    return case.finish("v", len(spatial) + 1, x.json(len(spatial) + 1))
+
+
 CLIPS = [(-1.0, 1.0), (0.0, 6.0), (-2.0, 1.0), (1.0, 1.0), (-1, 1)]
 CASES: dict[str, Callable[[random.Random], Triple]] = {
     "relu": elementwise("relu", lambda rng: {}),
@@ -474,6 +489,7 @@ CASES: dict[str, Callable[[random.Random], Triple]] = {
     "concat": concat,
     "conv": convolution,
     "conv_transpose": transposed,
+    "embedding": table,
 }
 
 

@@ -72,12 +72,16 @@ Operand = Val | Param | Deferred | Size | Items
 
 @dataclass(frozen=True)
 class Form:
-    """A converter's answer: the kind of node, its operands in order, its attributes and tensors by role."""
+    """A converter's answer: the kind of node, its operands in order, its attributes and tensors by role.
+
+    The operands have the output's dtype, or all one of `dtypes` where that is given.
+    """
 
     kind: str
     inputs: tuple[Val | Deferred, ...]
     attrs: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, Param] = field(default_factory=dict)
+    dtypes: tuple[str, ...] = ()
 
 
 def is_batched(operand: object) -> bool:
