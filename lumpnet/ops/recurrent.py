@@ -107,6 +107,12 @@ class Recurrent(Op):
     def declined_own(self, site: Site, out: Kept, role: str, mask: np.ndarray) -> Demand | None:
         return rows.declined(_flat(site, "weight_hh"), out, self._rows(site, out), mask) if role == "weight_hh" else None
 
+    def rounded(self, site: Site, mask: np.ndarray) -> np.ndarray:
+        return np.flatnonzero(mask.any(axis=0))
+
+    def multiply_adds(self, site: Site) -> int:
+        return int(site.params["weight_ih"].size + site.params["weight_hh"].size) * int(site.shape[1] or 0)
+
     def rounding_cost(self, site: Site, members: np.ndarray, scales: np.ndarray, out: Kept, dtype: str) -> int:
         return rows.rounding_cost(_flat(site, "weight_ih"), members, scales, self._rows(site, out), dtype)
 

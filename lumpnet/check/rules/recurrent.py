@@ -22,14 +22,13 @@ import numpy as np
 
 from lumpnet.check.files import Tensor
 from lumpnet.check.graph import Case, Kind, Node, boolean
-from lumpnet.check.numbers import fractions, integer_parts, misfits
+from lumpnet.check.numbers import Array, fractions, integer_parts, misfits
 from lumpnet.check.outcome import Refusal
 from lumpnet.check.relation import ONE, ZERO, Relation, Shape
 from lumpnet.check.rules.affine import Affine
 
 Shifts = dict[int, Fraction]
 INPUT, STATE = "ih", "hh"
-ONE_TAP = np.zeros(1, np.bool_)
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ class Layer:
         node, reduced = self.case.node, self.case.reduced
         small = None if reduced is None else self.linear(reduced, gate.block, side, self.out.columns)
         case = replace(self.case, node=self.linear(node, gate.block, side, self.size), reduced=small)
-        return Side(case, self.inn if side == INPUT else self.out, claimed, 1, ONE_TAP)
+        return Side(case, self.inn if side == INPUT else self.out, claimed, 1, _only_tap)
 
     def linear(self, node: Node, block: int, side: str, size: int) -> Node:
         """One gate's rows of one side, as a layer of their own."""
@@ -147,6 +146,10 @@ class Side(Affine):
         if len(bad):
             unit = self.out.kept()[bad[0]]
             raise Refusal(self.case.where, f"the reduced bias of unit {unit} is {0.0 if bias is None else bias[bad[0]]!r}", f"{values[bad[0]]}")
+
+
+def _only_tap(rows: Array, sums: Array) -> list[int]:
+    return list(sums[:, 0].tolist())
 
 
 def _rows(tensor: Tensor, block: int, size: int) -> Tensor:

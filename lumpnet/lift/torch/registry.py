@@ -6,16 +6,18 @@ from collections.abc import Callable
 
 from lumpnet.ir import Shape
 from lumpnet.lift.torch.call import Call
-from lumpnet.lift.torch.operands import Form, Items, Operand, Param, Val
+from lumpnet.lift.torch.operands import Form, Items, Operand, Param, Parts, Val
 
 Converter = Callable[[Call], Form | Operand | None]
 Emit = Callable[[Form, Shape, str], Val]
 Expander = Callable[[Call, Emit], Operand | Items | None]
 Folder = Callable[[Call], Param | None]
+Splitter = Callable[[Call], Parts | None]
 
 CONVERTERS: dict[str, Converter] = {}
 EXPANDERS: dict[str, Expander] = {}
 FOLDERS: dict[str, Folder] = {}
+SPLITTERS: dict[str, Splitter] = {}
 
 
 def converts(*targets: str) -> Callable[[Converter], Converter]:
@@ -44,5 +46,15 @@ def expands(*targets: str) -> Callable[[Expander], Expander]:
     def register(expander: Expander) -> Expander:
         EXPANDERS.update(dict.fromkeys(targets, expander))
         return expander
+
+    return register
+
+
+def splits(*targets: str) -> Callable[[Splitter], Splitter]:
+    """Register a converter of an operator with several outputs that speaks for all of them, or answers `None`."""
+
+    def register(splitter: Splitter) -> Splitter:
+        SPLITTERS.update(dict.fromkeys(targets, splitter))
+        return splitter
 
     return register

@@ -8,6 +8,7 @@ from typing import Any
 from torch.fx import Node as FxNode
 
 from lumpnet.lift.torch.call import Call
+from lumpnet.lift.torch.kinds.select import entry
 from lumpnet.lift.torch.operands import Deferred, Form, Items, Operand, Param, Stacked, Val
 from lumpnet.lift.torch.registry import Emit, expands
 
@@ -105,6 +106,7 @@ def last_state(call: Call, emit: Emit) -> Operand | None:
     if not isinstance(states, Stacked) or not _takes_one(call.node, len(states.ends)):
         return None
     value, position = states.ends[call.get("index", 0)]
-    n = value.shape[2]
-    one = emit(Form("index_select", (value,), {"axis": 1, "index": [position]}), (None, 1, n), "index_select")
-    return emit(Form("reshape", (one,), {"shape": [n]}), (None, n), "reshape")
+    one = entry(value, 1, position)
+    assert isinstance(one, Form)
+    assert one.shape is not None
+    return emit(one, one.shape, one.kind)
