@@ -281,6 +281,43 @@ class Shuffle(nn.Module):
         return self.out(left) - self.out(right)
 
 
+class Bidirectional(nn.Module):
+    """Every way to read a recurrent layer: the sequence, the last step, single last states, one without biases, one that is flipped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.LSTM(4, 5, batch_first=True, num_layers=2, bidirectional=True)
+        self.two = nn.GRU(10, 3, batch_first=True, bias=False)
+        self.three = nn.RNN(3, 4, batch_first=True, nonlinearity="relu", bidirectional=True)
+        self.head = nn.Linear(4 + 4 + 3 + 3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y, (h, _) = self.one(x)
+        z, last = self.two(torch.tanh(y))
+        _, ends = self.three(z.flip(1), torch.zeros(2, x.shape[0], 4))
+        return self.head(torch.cat([ends[0], ends[-1], z[:, -1], last.squeeze(0)], 1)) + h[2].sum(1, keepdim=True)
+
+
+def bidirectional() -> Case:
+    return Bidirectional(), (torch.randn(2, 6, 4),)
+
+
+class States(nn.Module):
+    """A cell state that is read, and a state that is given: the sequence is lifted, these calls stay whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.LSTM(4, 5, batch_first=True), nn.GRU(5, 3, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y, (_, c) = self.one(x)
+        return self.two(y, torch.tanh(c[:, :, :3]))[0]
+
+
+def states() -> Case:
+    return States(), (torch.randn(2, 6, 4),)
+
+
 def shuffle() -> Case:
     return Shuffle(), (torch.randn(2, 4, 3, 3),)
 
@@ -345,7 +382,7 @@ MODELS: dict[str, Callable[[], Case]] = {
     f.__name__: f
     for f in (
         mlp, cnn, conv1d, conv3d, upwards, resnet, mobilenet, concat, tied, shared, functional, pruned,
-        transformer, recurrent, shuffle, two_inputs, inexact, lone_layer, mixing, double,
+        transformer, recurrent, bidirectional, states, shuffle, two_inputs, inexact, lone_layer, mixing, double,
     )
 }  # fmt: skip
 

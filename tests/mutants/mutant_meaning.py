@@ -193,9 +193,53 @@ def _apply(node: Json, ins: list[Exact], p: dict[str, Exact], roots: Roots, raw:
         case "softmax":
             total = Exact(x.ints.sum(axis=a["axis"], keepdims=True) * (2 + a["axis"]), x.den)
             return _polynomial(x, x.ints, 1, 0).plus(total)
+        case "rnn" | "lstm" | "gru":
+            return _recurrent(node["kind"], x, a, p)
         case "opaque":
             return _opaque(node, ins, raw)
     raise Undefined(f"no meaning for {node['kind']}")
+
+
+def _tanh(x: Exact) -> Exact:
+    return _polynomial(x, abs(x.ints), 1, 1)
+
+
+def _sigmoid(x: Exact) -> Exact:
+    return _polynomial(x, abs(x.ints), 1, 3).times(_number(Fraction(1, 4))).plus(_number(Fraction(1, 2)))
+
+
+def _recurrent(kind: str, x: Exact, a: Json, p: dict[str, Exact]) -> Exact:
+    """Step by step, with the stand-ins of tanh and sigmoid."""
+    n = p["weight_hh"].ints.shape[1]
+    gates, zero = p["weight_hh"].ints.shape[0] // n, Exact(np.zeros((len(x.ints), n), dtype=object))
+
+    def part(u: Exact, role: str, gate: int) -> Exact:
+        at, weight, bias = slice(gate * n, gate * n + n), p[f"weight_{role}"], p.get(f"bias_{role}")
+        mine = Exact(_dot(u.ints, weight.ints[at]), u.den * weight.den)
+        return mine if bias is None else mine.plus(Exact(bias.ints[at], bias.den))
+
+    def both(u: Exact, h: Exact, gate: int) -> Exact:
+        return part(u, "ih", gate).plus(part(h, "hh", gate)).lowest()
+
+    h, c, found, minus = zero, zero, {}, _number(Fraction(-1))
+    times = range(x.ints.shape[1])
+    for t in reversed(times) if a["reverse"] else times:
+        u = Exact(x.ints[:, t], x.den)
+        if gates == 1:
+            v = both(u, h, 0)
+            h = Exact(np.maximum(v.ints, 0), v.den) if a["nonlinearity"] == "relu" else _tanh(v)
+        elif gates == 4:
+            i, f, g, o = (both(u, h, k) for k in range(4))
+            c = _sigmoid(f).times(c).plus(_sigmoid(i).times(_tanh(g))).lowest()
+            h = _sigmoid(o).times(_tanh(c))
+        else:
+            r, z = (_sigmoid(both(u, h, k)) for k in range(2))
+            own = r.times(part(h, "hh", 2)) if a["linear_before_reset"] else part(r.times(h), "hh", 2)
+            kept = _tanh(part(u, "ih", 2).plus(own))
+            h = kept.plus(z.times(h.plus(kept.times(minus))))
+        h = found[t] = h.lowest()
+    den = math.lcm(*(v.den for v in found.values()))
+    return Exact(np.stack([found[t].ints * (den // found[t].den) for t in times], axis=1), den)
 
 
 def _number(value: Fraction) -> Exact:

@@ -83,6 +83,8 @@ def exact_params(g: Net, lumpings: Json, node: Json, kind: str, groups: int = 1)
     if node["kind"] in ("linear", "conv", "conv_transpose"):
         found = _affine(g, lumpings, node, groups)
         return found if kind != "constant" else {"value": found.get("bias", _array([0] * node["shape"][1 if node["kind"] != "linear" else -1]))}
+    if node["kind"] in ("rnn", "lstm", "gru"):
+        return _recurrent(g, lumpings, node)
     if node["kind"] == "embedding":
         out = rows(lumpings[node["name"]], node["shape"], len(node["shape"]) - 1)
         return {"weight": _array(own["weight"][:, out.kept()].tolist())}
@@ -160,6 +162,27 @@ def _first_position(node: Json, kernel: tuple[int, ...], in_shape: list[Any]) ->
         at = [p - t * d for p, t, d in zip(a["padding"], tap, a["dilation"], strict=True)]
         out.append(all(q >= 0 and q % s == 0 and q // s < n for q, s, n in zip(at, a["stride"], in_shape[2:], strict=True)))
     return np.array(out, dtype=bool)
+
+
+def _recurrent(g: Net, lumpings: Json, node: Json) -> Params:
+    """Every gate's rows of the kept units, over the operand's and the layer's own columns; the operand's constants go into one bias."""
+    own, name, n = g.params(node), node["inputs"][0], node["shape"][2]
+    inn, out = rows(lumpings[name], g.values()[name]["shape"], 2), rows(lumpings[node["name"]], node["shape"], 2)
+    at = [gate * n + unit for gate in range(len(own["weight_hh"]) // n) for unit in out.kept()]
+    found = {role: np.full((len(at), lumping.columns), Fraction(0), dtype=object) for role, lumping in (("weight_ih", inn), ("weight_hh", out))}
+    shift = [Fraction(0)] * len(at)
+    for k, r in enumerate(at):
+        for role, lumping in (("weight_ih", inn), ("weight_hh", out)):
+            for unit, w in enumerate(map(Fraction, own[role][r].tolist())):
+                if 0 <= lumping.classes[unit] < lumping.columns:
+                    found[role][k, lumping.classes[unit]] += w * lumping.scale(unit)
+                if role == "weight_ih" and w and unit in inn.shifted:
+                    shift[k] += w * inn.offset(unit)
+    for role in ("bias_ih", "bias_hh"):
+        if role in own or (any(shift) and "bias_ih" not in own):
+            stored = [Fraction(float(own[role][r])) if role in own else Fraction(0) for r in at]
+            found[role] = _array([b + (s if role == "bias_ih" else 0) for b, s in zip(stored, shift, strict=True)])
+    return found
 
 
 def counterpart(g: Net, lumpings: Json, node: Json) -> Json | None:

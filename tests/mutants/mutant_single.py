@@ -478,6 +478,67 @@ def table(rng: random.Random) -> Triple:
     return case.finish("v", len(spatial) + 1, x.json(len(spatial) + 1))
 
 
+TURNS = {"rnn": 0, "lstm": 2, "gru": 2}
+
+
+def recurrent(kind: str, gates: int) -> Callable[[random.Random], Triple]:
+    def make(rng: random.Random) -> Triple:
+        case, n, m = Case(rng, (rng.randint(1, 2),), True), rng.randint(1, 3), rng.randint(1, 4)
+        x, state = rowset(n, rng), rowset(m, rng)
+        attrs: Attrs = {"reverse": rng.random() < 0.5}
+        attrs |= {"nonlinearity": rng.choice(["tanh", "relu"])} if kind == "rnn" else {}
+        attrs |= {"linear_before_reset": rng.random() < 0.5} if kind == "gru" else {}
+        pool = SCALES if rng.random() < 0.1 else [abs(s) for s in SCALES] if attrs.get("nonlinearity") == "relu" else [Fraction(1), Fraction(-1)]
+        for i, c in enumerate(state.labels):
+            state.offset[i] = rng.choice(OFFSETS) if rng.random() < 0.03 else Fraction(0)
+            state.scale[i] = rng.choice(pool) if state.labels.index(c) != i else Fraction(1)
+            state.offset[i] *= c is None or state.labels.index(c) != i
+        case.hidden("h", x)
+        params = _gates(x, state, gates, TURNS[kind], rng)
+        for _ in range(rng.choice([0, 0, 0, 1, 2])):  # bent a little, and biases moved from one side to the other
+            role = rng.choice(sorted(params))
+            at = tuple(rng.randrange(k) for k in params[role].shape)
+            step = rng.choice([-1, 1]) * rng.choice([0.125, 1])
+            params[role][at] += step
+            if role.startswith("bias") and rng.random() < 0.7:
+                params["bias_hh" if role == "bias_ih" else "bias_ih"][at] -= step
+        if rng.random() < 0.2:
+            del params["bias_ih"], params["bias_hh"]
+        case.node("v", kind, ["h"], attrs, **params)
+        return case.finish("v", 2, state.json(2))
+
+    return make
+
+
+def _gates(x: Rowset, state: Rowset, gates: int, turning: int, rng: random.Random) -> dict[str, np.ndarray]:
+    """Rows that obey the lumpings, mostly: nothing reads a ghost, members repeat their class's row, what turns is multiplied."""
+    into, own, left, right = [], [], [], []
+    for gate in range(gates):
+        base = {c: (weights(rng, len(x.labels)), weights(rng, len(state.labels)), weights(rng, 2)) for c in dict.fromkeys(state.labels)}
+        for unit, c in enumerate(state.labels):
+            input_row, state_row, shift = base[c]
+            silent = c is None and gate == turning
+            factor = 0.0 if silent else float(state.scale[unit]) if gate == turning and c is not None else 1.0
+            a, b, s = input_row * factor, state_row * factor, shift * factor
+            for row, lumping in ((a, x), (b, state)):
+                for k, label in enumerate(lumping.labels):
+                    if label is not None and label not in lumping.kept and rng.random() < 0.97:
+                        row[k] = 0
+                one, two = rng.sample(range(len(row)), 2) if len(row) > 1 else (0, 0)
+                label = lumping.labels[one]
+                if one != two and label in lumping.kept and lumping.labels[two] == label and rng.random() < 0.5:  # what cancels over a class
+                    row[one] += float(lumping.scale[two])
+                    row[two] -= float(lumping.scale[one])
+                    if lumping is x:
+                        s[0] -= float(lumping.scale[two] * lumping.offset[one] - lumping.scale[one] * lumping.offset[two])
+            into.append(a)
+            own.append(b)
+            left.append(s[0])
+            right.append(s[1])
+    arrays = {"weight_ih": into, "weight_hh": own, "bias_ih": left, "bias_hh": right}
+    return {role: np.array(value, np.float32) for role, value in arrays.items()}
+
+
 CLIPS = [(-1.0, 1.0), (0.0, 6.0), (-2.0, 1.0), (1.0, 1.0), (-1, 1)]
 CASES: dict[str, Callable[[random.Random], Triple]] = {
     "relu": elementwise("relu", lambda rng: {}),
@@ -506,6 +567,9 @@ CASES: dict[str, Callable[[random.Random], Triple]] = {
     "conv": convolution,
     "conv_transpose": transposed,
     "embedding": table,
+    "rnn": recurrent("rnn", 1),
+    "lstm": recurrent("lstm", 4),
+    "gru": recurrent("gru", 3),
 }
 
 
