@@ -117,12 +117,12 @@ class _Lifting:
             path,
             self.program.shape(first, _depends(operands)),
             dtype_name(first),
-            self._source(dtype_name(first)),
+            self._source(),
         )
 
-    def _source(self, dtype: str) -> Val | None:
-        """The first input of this dtype."""
-        return next((Val(v.name, v.shape, v.dtype) for v in self.program.inputs if v.dtype == dtype), None)
+    def _source(self) -> Val:
+        value = self.program.inputs[0]
+        return Val(value.name, value.shape, value.dtype)
 
     def _operand(self, node: FxNode, user: FxNode) -> Operand:
         if node not in self.env:
