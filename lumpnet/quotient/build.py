@@ -121,9 +121,9 @@ def _converted(stored: np.ndarray, target: str) -> tuple[np.ndarray, np.ndarray,
 
 def _fresh(node: Node, role: str) -> str:
     """A name for a parameter the original node did not have: beside its weight, as its module would call it."""
-    weight = node.params.get("weight")
-    prefix = weight.removesuffix(".weight") if weight and weight.endswith(".weight") else node.name
-    return f"{prefix}.{role}"
+    beside = role.replace("bias", "weight")
+    head, found, tail = node.params.get(beside, "").rpartition(f".{beside}")
+    return f"{head}.{role}{tail}" if found and (not tail or beside != "weight") else f"{node.name}.{role}"
 
 
 def _node(site: Site, piece: Piece, params: dict[str, str], units: int, source: str, dtype: str | None) -> Node:
