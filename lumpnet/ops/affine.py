@@ -13,11 +13,14 @@ from lumpnet.exact import Collapsed, Scaled
 from lumpnet.ir import Shape
 from lumpnet.ops import rows
 from lumpnet.ops.base import Kept, Op, Piece, Site
+from lumpnet.ops.constant import constant_piece
 from lumpnet.partition import Demand, Lumping
 
 
 class Affine(Op):
-    """New columns from old ones: `W x + b`, W as (out, in, taps)."""
+    """New columns from old ones: `W x + b`, W as (out, in, taps). With no operand unit left it is a constant."""
+
+    needs_operand = False
 
     def by_rows(self, site: Site, stored: np.ndarray) -> np.ndarray:
         """An array stored like the weight, as (out, in, taps)."""
@@ -64,6 +67,8 @@ class Affine(Op):
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
         """Rows at the representatives, collapsed to the columns that stay; a bias appears where constants fold into one."""
         (x,), weight, bias = ins, self.weight(site), site.params.get("bias")
+        if not len(x.units):
+            return constant_piece(site, len(out.units), stack(rows.shifts(weight, bias, x.lumping, out.units, self.seen(site))))
         params: dict[str, np.ndarray | Scaled | Collapsed] = dict(site.params)
         params["weight"] = self.as_stored(site, rows.quotient(weight, x.column, x.lumping.scale, len(x.units), out.units))
         if (x.lumping.offset != 0).any():

@@ -39,6 +39,7 @@ class Convolution(Op):
 
     kernel: Kernel
     counts_units = True
+    needs_operand = False
 
     def rules(self, site: Site) -> Op:
         """The rules for this number of groups."""
