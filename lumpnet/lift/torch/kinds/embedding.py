@@ -13,4 +13,4 @@ def embedding(call: Call) -> Form | None:
     x, table = call["indices"], call["weight"]
     if not isinstance(x, Val | Deferred) or not isinstance(table, Param) or str(table.tensor.dtype) != f"torch.{call.dtype}":
         return None
-    return Form("embedding", (x,), {"padding_idx": call["padding_idx"]}, {"weight": table}, ("int32", "int64"))
+    return Form("embedding", (x,), {"padding_idx": call["padding_idx"]}, {"weight": table}, dtypes=("int32", "int64"))
