@@ -9,14 +9,20 @@ import proofs
 from proofs.lemma import Fails, Holds, Lemma
 from proofs.registry import covers, every, of_rule, rules
 
+PINNED = ("layer_norm", "rms_norm", "group_norm", "instance_norm", "matmul", "div")
 KINDS = [
     *("linear", "conv", "conv_transpose", "embedding", "batch_norm", "relu", "leaky_relu", "hardtanh", "tanh", "sigmoid", "silu", "gelu"),
     *("identity", "dropout", "add", "mul", "mul_constant", "add_constant", "div_constant", "constant", "concat", "reshape", "permute"),
-    *("index_select", "softmax", "opaque"),
+    *("index_select", "softmax", "opaque", *PINNED),
     *("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "mean"),
 ]
 GENERAL = ["unobserved", "constants", "composition", "rounding"]
-SHARED = {"dropout": "identity", "adaptive_avg_pool": "adaptive_pool", "adaptive_max_pool": "adaptive_pool", "softmax": "opaque"}
+SHARED = {
+    "dropout": "identity",
+    "adaptive_avg_pool": "adaptive_pool",
+    "adaptive_max_pool": "adaptive_pool",
+    **dict.fromkeys(("layer_norm", "rms_norm", "group_norm", "instance_norm", "matmul", "div"), "opaque"),
+}
 LEMMAS = every()
 
 
