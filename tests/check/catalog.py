@@ -672,18 +672,6 @@ def _selecting(index: list[int], small: list[int], out: Lumping) -> Triple:
     return triple
 
 
-@case
-def index_select_some_units() -> Triple:
-    """The second half of the units, of which nobody reads the last three: a slice."""
-    return _selecting([4, 5, 6, 7], [1], lump([0, 1, 2, 2], 1, [0, 1, 2], {3: 3}))
-
-
-@case
-def index_select_positions() -> Triple:
-    attrs = {"axis": 3, "index": [3, 0, 0]}
-    return sandwich("index_select", hidden(s=-2, o=3), attrs, spatial=(4, 4), after=(4, 3), s=-2, o=3)
-
-
 # --- transposed convolutions ---------------------------------------------------------------------
 
 
@@ -709,6 +697,18 @@ def upwards(attrs: dict[str, Any], taps: Any, reduced: Any, bias: Any, positions
         triple.lumpings["y"] = out
         triple.h.nodes["z"].params["weight"] = np.full((1, less.shape[1], 1), 3, "float32")
     return triple
+
+
+@case
+def index_select_some_units() -> Triple:
+    """The second half of the units, of which nobody reads the last three: a slice."""
+    return _selecting([4, 5, 6, 7], [1], lump([0, 1, 2, 2], 1, [0, 1, 2], {3: 3}))
+
+
+@case
+def index_select_positions() -> Triple:
+    attrs = {"axis": 3, "index": [3, 0, 0]}
+    return sandwich("index_select", hidden(s=-2, o=3), attrs, spatial=(4, 4), after=(4, 3), s=-2, o=3)
 
 
 @case

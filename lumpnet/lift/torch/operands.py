@@ -81,8 +81,8 @@ Operand = Val | Param | Deferred | Size | Items | Parts
 class Form:
     """A converter's answer: the kind of node, its operands in order, its attributes and tensors by role.
 
-    The operands have the output's dtype, or all one of `dtypes` where that is given.
     An operand may be a form itself, with the `shape` of its value: a node before the node.
+    The operands have the output's dtype, or all one of `dtypes` where that is given.
     """
 
     kind: str
