@@ -24,6 +24,7 @@ from lumpnet.check.outcome import Unsure
 from lumpnet.check.rules import KINDS
 from lumpnet.errors import FileError, LumpnetError
 from lumpnet.ir import Graph, load_network, network_bytes, write_whole
+from lumpnet.lift.files import FOREIGN, foreign, network_file_of
 from lumpnet.quotient import certificate as claim
 from lumpnet.quotient import plan
 from lumpnet.quotient.explain import Size, measure, pinned, removed
@@ -69,11 +70,23 @@ class Network:
     def load(path: str | Path) -> Network:
         """Read a network file, once the checker's strict reader has found it well formed; nothing in it is executed.
 
-        Raises `FileError`, `GraphError`. Operators the checker has no rule for may pass.
+        A `.pt2` or `.onnx` file is lifted in a child process with limits, and
+        the network file that it answers is read in the same way. Raises
+        `FileError`, `GraphError`, `LiftError`. Operators the checker has no rule
+        for may pass.
         """
-        with suppress(Unsure):
-            read_graph(read_network_file(path), KINDS)
-        return Network(load_network(path))
+        if not foreign(path):
+            return _load(path)
+        with tempfile.TemporaryDirectory(prefix="lumpnet-") as folder:
+            answer = Path(folder) / f"{Path(path).stem[:100]}.safetensors"
+            answer.write_bytes(network_file_of(path))
+            return _load(answer)
+
+
+def _load(path: str | Path) -> Network:
+    with suppress(Unsure):
+        read_graph(read_network_file(path), KINDS)
+    return Network(load_network(path))
 
 
 def lift(model: torch.nn.Module, example_inputs: Any) -> Network:
@@ -226,7 +239,7 @@ def reduce(
 def check(original: Any, reduced: Any, certificate: Certificate | str | Path, *, example_inputs: Any = None, smt: bool = False) -> Verdict:
     """What the independent checker says of a certificate.
 
-    original and reduced are network files, `Network`s, or `nn.Module`s (which are
+    original and reduced are files (`.pt2` and `.onnx` are lifted again), `Network`s, or `nn.Module`s (which are
     lifted again with example_inputs and must give the bound network file byte
     for byte; the lift itself is trusted, and compared with the module on sampled
     inputs). With smt=True, Z3 is asked for a second opinion. Raises `LumpnetError`
@@ -238,11 +251,14 @@ def check(original: Any, reduced: Any, certificate: Certificate | str | Path, *,
         written = _as_file(certificate, None, Path(folder) / "certificate.json")
         verdict = check_files(paths[0], paths[1], written)
         for which, model, path in zip(("original", "reduced"), (original, reduced), paths, strict=True):
-            if isinstance(model, str | Path | Network):
+            if isinstance(model, Network) or (isinstance(model, str | Path) and path == Path(model)):
                 continue
             differs = _other_lift(which, path, written)
             if differs is not None:
                 return differs
+            if isinstance(model, str | Path):
+                vouched.append(f"lift of the {which} from {Path(model).name}: trusted")
+                continue
             from lumpnet.evidence.sampling import compare  # loads torch
 
             agreement = compare(model, lower(Network.load(path)), _inputs(example_inputs))
@@ -257,9 +273,11 @@ def check(original: Any, reduced: Any, certificate: Certificate | str | Path, *,
 
 
 def _as_file(thing: Any, example_inputs: Any, path: Path) -> Path:
-    """The thing's own path if it is a file, else `path` with it written there."""
+    """The thing's own path if it is a file that the checker reads, else `path` with it written there."""
     if isinstance(thing, str | Path):
-        return Path(thing)
+        if Path(thing).suffix.lower() not in FOREIGN:
+            return Path(thing)
+        thing = Network.load(thing)
     path.write_bytes(dumps(thing) if isinstance(thing, Certificate) else as_network(thing, example_inputs).data)
     return path
 
@@ -276,17 +294,10 @@ def _other_lift(which: str, path: Path, certificate: Path) -> Verdict | None:
 
 
 def as_network(model: Any, example_inputs: Any = None) -> Network:
-    """A `Network` from a `Network`, a network file or an `nn.Module` with example inputs."""
+    """A `Network` from a `Network`, a file (network file, `.pt2`, `.onnx`) or an `nn.Module` with example inputs."""
     if isinstance(model, Network):
         return model
     if isinstance(model, str | Path):
-        if Path(model).suffix != ".safetensors":
-            raise FileError(
-                str(model),
-                "this kind of file is not read here",
-                "a lumpnet network file (.safetensors)",
-                "lumpnet.lift(module, example_inputs).save(path) in Python",
-            )
         return Network.load(model)
     if example_inputs is None:
         raise LumpnetError("lumpnet.reduce", "a module without example inputs", "a batch of example inputs", "lumpnet.reduce(model, torch.zeros(2, 3, 32, 32))")

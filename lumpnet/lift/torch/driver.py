@@ -16,7 +16,7 @@ from lumpnet.ir import FLOATS, Graph, Shape
 from lumpnet.lift.torch import kinds as _kinds  # noqa: F401  (fills the registry)
 from lumpnet.lift.torch.assemble import Draft, assemble
 from lumpnet.lift.torch.call import Call
-from lumpnet.lift.torch.export import export_module
+from lumpnet.lift.torch.export import Exported, export_module
 from lumpnet.lift.torch.names import Stack, common, stack_of
 from lumpnet.lift.torch.opaque import check_function, encode
 from lumpnet.lift.torch.operands import Deferred, Form, Items, Operand, Param, Size, Val, is_batched
@@ -34,7 +34,12 @@ def lift_module(module: nn.Module, example_inputs: tuple[torch.Tensor, ...]) -> 
     node. Raises `LiftError` where the network cannot be written down without
     changing it, and `GraphError` for NaN or infinite parameters.
     """
-    lifting = _Lifting(Program(export_module(module, example_inputs)))
+    return lift_exported(export_module(module, example_inputs))
+
+
+def lift_exported(exported: Exported) -> Graph:
+    """The graph of an exported program, whoever exported it. Raises as `lift_module` does."""
+    lifting = _Lifting(Program(exported))
     outputs: list[Val] = []
     for node in lifting.program.exported.program.graph.nodes:
         if node.op == "call_function":
