@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 from lumpnet.certificate import Certificate, dumps, loads
 from lumpnet.check import check_files
 from lumpnet.check.files import read_network_file
-from lumpnet.check.graph import read_graph
+from lumpnet.check.graph import KEY, read_graph
 from lumpnet.check.outcome import Unsure
 from lumpnet.check.rules import KINDS
 from lumpnet.errors import FileError, LumpnetError
 from lumpnet.ir import Graph, load_network, network_bytes, write_whole
-from lumpnet.lift.files import FOREIGN, foreign, network_file_of
+from lumpnet.lift.files import FOREIGN, foreign, network_file_of, refuse_weights
 from lumpnet.quotient import certificate as claim
 from lumpnet.quotient import plan
 from lumpnet.quotient.explain import Size, measure, pinned, removed
@@ -84,8 +84,11 @@ class Network:
 
 
 def _load(path: str | Path) -> Network:
+    file = read_network_file(path)
+    if KEY not in file.metadata:
+        refuse_weights(path)
     with suppress(Unsure):
-        read_graph(read_network_file(path), KINDS)
+        read_graph(file, KINDS)
     return Network(load_network(path))
 
 

@@ -12,10 +12,14 @@ from typing import NoReturn
 from lumpnet.errors import FileError
 from lumpnet.lift.sandbox import FOREIGN, network_file_of
 
-__all__ = ["FOREIGN", "NETWORK", "foreign", "network_file_of", "refuse"]
+__all__ = ["FOREIGN", "NETWORK", "foreign", "network_file_of", "refuse_weights"]
 
 NETWORK = ".safetensors"
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".mar")
+_CODE = (
+    "lumpnet.reduce(module, example_inputs) in Python with the module itself, "
+    "or on the command line lumpnet reduce PACKAGE.MODULE:FACTORY --input-shape 3,32,32 --weights"
+)
 
 
 def foreign(path: str | Path) -> bool:
@@ -24,11 +28,16 @@ def foreign(path: str | Path) -> bool:
     if suffix in FOREIGN:
         return True
     if suffix != NETWORK:
-        refuse(path)
+        _refuse(path)
     return False
 
 
-def refuse(path: str | Path) -> NoReturn:
+def refuse_weights(path: str | Path) -> NoReturn:
+    """Raises `FileError` for a safetensors file without a graph, as other libraries write them."""
+    raise FileError(str(path), "weights without a lumpnet graph, so how they are connected is not known", "a lumpnet network file", f"{_CODE} {path}")
+
+
+def _refuse(path: str | Path) -> NoReturn:
     """Raises `FileError` with what to do instead."""
     suffix = Path(path).suffix.lower()
     if suffix in PICKLED:
@@ -36,8 +45,7 @@ def refuse(path: str | Path) -> NoReturn:
             str(path),
             f"a {suffix} file is pickled, which runs code when it is opened, and a state dict has no graph",
             "a network file (.safetensors), .onnx or .pt2",
-            "pass the module itself: lumpnet.reduce(module, example_inputs) in Python, or lumpnet reduce PACKAGE.MODULE:FACTORY "
-            "--weights FILE.safetensors --input-shape 3,32,32 with the weights saved by safetensors",
+            f"{_CODE} FILE.safetensors (save the weights with safetensors.torch.save_model)",
         )
     raise FileError(
         str(path),

@@ -25,7 +25,8 @@ FUNCTIONS = frozenset(
     gather ge gelu glu greater greater_equal grid_sampler gru group_norm gt
     hardshrink hardsigmoid hardswish hardtanh heaviside hypot
     im2col index index_add index_copy index_fill index_put index_select inner instance_norm isfinite isinf isnan isneginf isposinf
-    kron layer_norm le leaky_relu lerp less less_equal lift lift_fresh lift_fresh_copy linear linspace log log10 log1p log2 log_sigmoid log_softmax logaddexp
+    kron layer_norm le leaky_relu lerp less less_equal lift lift_fresh lift_fresh_copy linalg_vector_norm linear linspace log log10 log1p log2 log_sigmoid
+    log_softmax logaddexp
     logaddexp2 logical_and logical_not logical_or logical_xor logsumexp lstm lt
     masked_fill masked_scatter matmul max max_pool1d max_pool1d_with_indices max_pool2d max_pool2d_with_indices max_pool3d max_pool3d_with_indices maximum
     mean median meshgrid min minimum mish mm moveaxis movedim mul multiply mv

@@ -23,6 +23,9 @@ from lumpnet.lift.torch.operands import Deferred, Form, Items, Operand, Param, S
 from lumpnet.lift.torch.program import Program, dtype_name
 from lumpnet.lift.torch.registry import CONVERTERS, FOLDERS
 
+FOLDED = 1 << 24
+"""So many numbers may be folded from few: a file can ask for any number of copies."""
+
 NUMBERS = (torch.SymInt, torch.SymFloat, torch.SymBool, int, float)
 
 
@@ -93,7 +96,7 @@ class _Lifting:
 
     def _operator(self, node: FxNode) -> Operand:
         call, target = self._as_call(node), str(node.target)
-        if call.operands and all(isinstance(o, Param) for o in call.operands.values()) and target in FOLDERS:
+        if target in FOLDERS and _modest(call):
             folded = FOLDERS[target](call)
             if folded is not None:
                 return folded
@@ -176,6 +179,13 @@ class _Lifting:
 def _reads_first(node: FxNode) -> bool:
     """Converters speak of the first output of an operator with several."""
     return not isinstance(node.meta["val"], tuple | list) or any(user.args[1] == 0 for user in node.users)
+
+
+def _modest(call: Call) -> bool:
+    """Whether the call reads parameters alone and gives not many more numbers than they hold."""
+    sizes = [o.tensor.numel() for o in call.operands.values() if isinstance(o, Param)]
+    result = call.node.meta["val"]
+    return bool(sizes) and len(sizes) == len(call.operands) and isinstance(result, torch.Tensor) and result.numel() <= max(FOLDED, 4 * sum(sizes))
 
 
 def _placed(call: Deferred, operands: Mapping[FxNode, Operand]) -> bool:
