@@ -3,8 +3,9 @@
 `torch.export.load` runs callables that hide in sample inputs and pickled
 weights, and evaluates the texts of symbolic sizes. Here the archive, its JSON
 and its raw weights are read by `archive`, `document` and `weights`, which know
-neither torch nor pickle; `replay` then records the calls again, on tensors
-without data, with operators from a fixed list.
+neither torch nor pickle. Then `rehearsal` tries the calls for one batch size,
+and `replay` records them for all: on tensors without data, with operators from a
+fixed list.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ def lift_pt2(path: str | Path) -> Graph:
     with Archive(path) as archive:
         document = read_document(archive)
         weights = read_weights(archive, document)
+    from lumpnet.lift.pt2.rehearsal import rehearse
+
+    rehearse(document, weights)
     from lumpnet.lift.pt2.replay import lift_document
 
     return lift_document(document, weights)

@@ -90,6 +90,8 @@ class Archive:
         if end < 0 or len(tail) - end < 22:
             raise self._refused("the end of the archive is missing", "a whole .pt2 file")
         members, length = struct.unpack_from("<HI", tail, end + 10)
+        if len(tail) - end != 22 + struct.unpack_from("<H", tail, end + 20)[0]:
+            raise self._refused("something follows the end of the archive", "an archive and nothing else")
         if end >= 20 and tail[end - 20 : end - 16] == _END64:
             file.seek(struct.unpack_from("<Q", tail, end - 12)[0])
             members, length = struct.unpack_from("<QQ", file.read(56), 32)

@@ -26,9 +26,10 @@ from torch.fx.node import map_arg
 
 from lumpnet.errors import LiftError
 from lumpnet.ir import Graph
-from lumpnet.lift.pt2.calls import Call, Named, Ref
-from lumpnet.lift.pt2.document import DTYPES, Document, Input
-from lumpnet.lift.pt2.effort import check_effort, check_sizes
+from lumpnet.lift.pt2.binding import bind, stopped, target_of
+from lumpnet.lift.pt2.calls import Call
+from lumpnet.lift.pt2.document import Document, Input
+from lumpnet.lift.pt2.effort import check_sizes
 from lumpnet.lift.pt2.modules import stand_ins
 from lumpnet.lift.pt2.weights import Stored, Weights
 from lumpnet.lift.torch.driver import lift_exported
@@ -38,7 +39,6 @@ HINT = 8191
 """The batch size that torch has in mind while it records: a prime, so that no size of a layer equals or divides it by chance."""
 
 KINDS = {"parameter": InputKind.PARAMETER, "buffer": InputKind.BUFFER, "tensor_constant": InputKind.CONSTANT_TENSOR}
-FORMATS = {1: torch.contiguous_format, 2: torch.channels_last, 3: torch.channels_last_3d, 4: torch.preserve_format}
 Argument = Any
 
 
@@ -52,7 +52,7 @@ def lift_document(document: Document, weights: Weights) -> Graph:
         try:
             plain = program.run_decompositions({})
         except Exception as error:
-            raise _stopped(document.where, error) from error
+            raise stopped(document.where, error) from error
     replay.still_dynamic()
     stored = {name: tensors[name] for name in weights.tensors}
     parameters = {name: tensor for name, tensor in stored.items() if weights.tensors[name].parameter}
@@ -78,12 +78,6 @@ def _tensor(stored: Stored, record: torch.Tensor) -> torch.Tensor:
     return torch.nn.Parameter(tensor, requires_grad=stored.trainable and tensor.is_floating_point())
 
 
-def _stopped(where: str, error: Exception) -> LiftError:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    found = f"torch refuses it ({type(error).__name__}: {lines[0].rstrip('.')[:200] if lines else 'no message'})"
-    return LiftError(where, found, "calls that torch's operators accept for every batch size", "export and save the module again, or lift it in Python")
-
-
 class _Replay:
     """`values` has the recorded node of every name in the file; `aliases` leads from names in the program to those of the file."""
 
@@ -107,7 +101,7 @@ class _Replay:
                 except LiftError:
                     raise
                 except Exception as error:
-                    raise _stopped(call.where, error) from error
+                    raise stopped(call.where, error) from error
         results = [self.values[name] for name in self.document.outputs]
         self.graph.output(tuple(results))
         signature = ExportGraphSignature(inputs, [OutputSpec(OutputKind.USER_OUTPUT, TensorArgument(node.name), None) for node in results])
@@ -118,7 +112,7 @@ class _Replay:
         try:
             return ExportedProgram(torch.nn.Module(), self.graph, signature, self.state, {}, [entry], constants=self.constants, verifiers=[TrainingIRVerifier])
         except Exception as error:
-            raise _stopped(self.document.where, error) from error
+            raise stopped(self.document.where, error) from error
 
     def still_dynamic(self) -> None:
         """Raises `LiftError` if a call made torch fix the batch size, or tie it to a number."""
@@ -140,7 +134,7 @@ class _Replay:
                 with self.fake:
                     node.meta["val"] = torch.empty(sizes, dtype=getattr(torch, given.dtype))
             except Exception as error:
-                raise _stopped(f"{self.document.where}: input {given.name!r}", error) from error
+                raise stopped(f"{self.document.where}: input {given.name!r}", error) from error
             self.aliases[node.name] = given.name
             spec = InputSpec(InputKind.USER_INPUT, TensorArgument(node.name), None)
         else:
@@ -155,9 +149,8 @@ class _Replay:
         return spec
 
     def _call(self, call: Call) -> None:
-        target = _target(call)
-        args, kwargs = self._arguments(call, target)
-        check_effort(call, {name: _known(self._argument(value)) for name, value, _ in call.arguments})
+        target = target_of(call)
+        args, kwargs = bind(call, target, self.values.__getitem__, "cpu")
         node = self._record(target, args, kwargs, call)
         if call.several:
             for i, name in enumerate(call.results):
@@ -174,26 +167,6 @@ class _Replay:
         node.meta["stack_trace"], node.meta["torch_fn"] = "", ("call", "call")
         return node
 
-    def _arguments(self, call: Call, target: Any) -> tuple[tuple[Argument, ...], dict[str, Argument]]:
-        """By position what was so, and what the schema wants by keyword by keyword."""
-        schema = getattr(target, "_schema", None)
-        by_keyword = {a.name for a in schema.arguments if a.kwarg_only} if schema else set()
-        args: list[Argument] = []
-        kwargs: dict[str, Argument] = {}
-        for name, value, keyword in call.arguments:
-            if schema and (keyword or name in by_keyword):
-                kwargs[name] = self._argument(value)
-            else:
-                args.append(self._argument(value))
-        return tuple(args), kwargs
-
-    def _argument(self, value: Any) -> Argument:
-        if isinstance(value, Ref):
-            return self.values[value.name]
-        if isinstance(value, list):
-            return [self._argument(item) for item in value]
-        return _constant(value) if isinstance(value, Named) else value
-
 
 def _symbol(shapes: ShapeEnv) -> torch.SymInt:
     """A batch size of which only this is known: it is 2 or more, and torch may think of `HINT`."""
@@ -204,30 +177,6 @@ def _symbol(shapes: ShapeEnv) -> torch.SymInt:
     size = shapes.create_symintnode(symbol, hint=HINT)
     assert isinstance(size, torch.SymInt)
     return size
-
-
-def _target(call: Call) -> Any:
-    name, overload = call.operator
-    if not overload:
-        return getattr(operator, name)
-    packet = getattr(torch.ops.aten, name, None)
-    if packet is None or overload not in packet.overloads():
-        raise LiftError(
-            call.where, f"torch has no operator aten.{name}.{overload}", "an operator of this torch", "load the program with the torch that wrote it"
-        )
-    return getattr(packet, overload)
-
-
-def _constant(named: Named) -> Any:
-    if named.kind == "dtype" and named.value in DTYPES:
-        return getattr(torch, DTYPES[int(named.value)])
-    if named.kind == "memory_format" and named.value in FORMATS:
-        return FORMATS[int(named.value)]
-    if named.kind == "layout":
-        return torch.strided
-    if named.kind == "device":
-        return torch.device("cpu")
-    raise ValueError(f"{named.kind} number {named.value}")
 
 
 def _known(arguments: Any) -> Any:
