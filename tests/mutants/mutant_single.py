@@ -187,14 +187,13 @@ def constant(kind: str, role: str) -> Callable[[random.Random], Triple]:
         case, n = Case(rng, rng.choice([(), (2,)]), rng.random() < 0.5), rng.randint(1, 4)
         x = rowset(n, rng)
         case.hidden("h", x)
-        entries = np.array([rng.choice([1, 1, 2, -1, 0, 0.5]) for _ in range(n)], np.float32)
+        entries = np.array([rng.choice([1, 1, 2, -1, 4 if role == "divisor" else 0, 0.5]) for _ in range(n)], np.float32)
         scalar = rng.random() < 0.3
         case.node("v", kind, ["h"], {"axis": rng.choice([None, case.axis]) if scalar else case.axis}, **{role: entries[0] if scalar else entries})
         out = guess(x, own(n), rng)
         for i in range(n):
-            value = Fraction(float(entries[0] if scalar else entries[i]))
             first = x.labels.index(x.labels[i])
-            base = Fraction(float(entries[0] if scalar else entries[first]))
+            value, base = (Fraction(float(entries[0] if scalar else entries[k])) ** (-1 if role == "divisor" else 1) for k in (i, first))
             if rng.random() < 0.7 and out.labels[i] is not None and i != out.labels.index(out.labels[i]):
                 if role == "term":
                     out.scale[i], out.offset[i] = x.scale[i], x.offset[i] + value - x.scale[i] * base
@@ -343,6 +342,21 @@ def layout(rng: random.Random) -> Triple:
     return case.finish("v", axis if axis in (1, unit.ndim) else 1, guess(slots, own(len(units)), rng).json(axis))
 
 
+def index_select(rng: random.Random) -> Triple:
+    """Entries of the unit axis or of positions, often where the first of a class is the one that represents it."""
+    case, n = Case(rng, rng.choice([(), (2,), (3, 2)]), rng.random() < 0.5), rng.choice([1, 2, 3, 4])
+    x = rowset(n, rng)
+    case.hidden("h", x)
+    axis = rng.choice([case.axis, case.axis, rng.randrange(1, len(case.shapes["h"]))])
+    index = [rng.randrange(int(case.shapes["h"][axis])) for _ in range(rng.randint(1, 4))]
+    case.node("v", "index_select", ["h"], {"axis": axis, "index": index})
+    images = dict(enumerate(index)) if axis == case.axis else own(n)
+    out = guess(x, images, rng)
+    if rng.random() < 0.5 and all(out.scale[j] == x.scale[i] and out.offset[j] == x.offset[i] for j, i in images.items()):
+        out.labels = [x.labels[images[j]] for j in range(len(images))]
+    return case.finish("v", case.axis, out.json(case.axis))
+
+
 def concat(rng: random.Random) -> Triple:
     spatial = rng.choice([(), (2,), (2, 2)])
     case, n = Case(rng, spatial, rng.random() < 0.5), rng.randint(1, 3)
@@ -419,6 +433,51 @@ def convolution(rng: random.Random) -> Triple:
     return case.finish("v", 1, rows.json(1))
 
 
+def transposed(rng: random.Random) -> Triple:
+    """A transposed convolution: constants and offsets before taps that are equal, alone, or neither; geometry at random; groups."""
+    spatial = tuple(rng.randint(1, 3) for _ in range(rng.choice([1, 1, 2])))
+    case, n = Case(rng, spatial), rng.choice([1, 2, 2, 4])
+    x = rowset(n, rng)
+    case.hidden("h", x)
+    groups = rng.choice([g for g in (1, 1, 2, n) if n % g == 0])
+    kernel, stride, dilation = ([rng.randint(1, 3) for _ in spatial] for _ in range(3))
+    attrs: Attrs = {"stride": stride, "padding": [rng.randint(0, 2) for _ in kernel], "dilation": dilation, "groups": groups}
+    attrs["output_padding"] = [rng.randint(0, max(s, d) - 1) for s, d in zip(stride, dilation, strict=True)]
+    out, width = rng.choice([1, 2, 2, 4]) * groups, n // groups
+    made = out // groups
+    weight = weights(rng, out, width, *kernel)  # row by row, as the rule sees it
+    weight[np.array([rng.random() < 0.4 for _ in range(weight.size)]).reshape(weight.shape)] = 0
+    for row, local in np.ndindex(out, width):
+        if x.offset[row // made * width + local] and rng.random() < 0.8:
+            weight[row, local] = rng.choice([0.0, weight[(row, local, *[0] * len(kernel))]])
+    rows = Rowset(list(range(out)), [Fraction(1)] * out, [Fraction(0)] * out, list(range(out)))
+    bias = weights(rng, out)
+    for row in range(1, out):
+        if rng.random() < 0.3:
+            scale = rng.choice(SCALES)
+            weight[row], bias[row] = float(scale) * weight[row - 1], float(scale) * bias[row - 1]
+            rows.labels[row], rows.scale[row] = rows.labels[row - 1], scale * rows.scale[row - 1]
+    stored = weight.reshape(groups, made, width, *kernel).swapaxes(1, 2).reshape(n, made, *kernel)
+    case.node("v", "conv_transpose", ["h"], attrs, weight=stored, bias=bias)
+    rows.kept = [c for c in rows.kept if rng.random() < 0.9]
+    return case.finish("v", 1, rows.json(1))
+
+
+def table(rng: random.Random) -> Triple:
+    """Columns of a table with a lumping, or almost."""
+    spatial = rng.choice([(), (2,)])
+    case, n, entries = Case(rng, spatial), rng.randint(1, 5), rng.randint(1, 4)
+    shape = (None, *spatial)
+    case.inputs, case.shapes["x"] = (Value("x", shape, "int64"),), shape
+    x = rowset(n, rng)
+    weight, bias = produced(x, entries, rng)
+    held = (weight + bias[:, None]).T.copy()
+    if rng.random() < 0.4:
+        held[rng.randrange(entries), rng.randrange(n)] += rng.choice([1, -0.5, 2.0**-18])
+    case.node("v", "embedding", ["x"], {"padding_idx": -1}, weight=held)
+    return case.finish("v", len(spatial) + 1, x.json(len(spatial) + 1))
+
+
 CLIPS = [(-1.0, 1.0), (0.0, 6.0), (-2.0, 1.0), (1.0, 1.0), (-1, 1)]
 CASES: dict[str, Callable[[random.Random], Triple]] = {
     "relu": elementwise("relu", lambda rng: {}),
@@ -432,6 +491,7 @@ CASES: dict[str, Callable[[random.Random], Triple]] = {
     "hardtanh": elementwise("hardtanh", lambda rng: dict(zip(("min", "max"), rng.choice(CLIPS), strict=True))),
     "mul_constant": constant("mul_constant", "factor"),
     "add_constant": constant("add_constant", "term"),
+    "div_constant": constant("div_constant", "divisor"),
     "add": pairwise("add"),
     "mul": pairwise("mul"),
     "max_pool": pooling("max_pool"),
@@ -441,8 +501,11 @@ CASES: dict[str, Callable[[random.Random], Triple]] = {
     "mean": pooling("mean"),
     "batch_norm": batch_norm,
     "layout": layout,
+    "index_select": index_select,
     "concat": concat,
     "conv": convolution,
+    "conv_transpose": transposed,
+    "embedding": table,
 }
 
 
