@@ -49,7 +49,10 @@ class Annotations:
 
     def outputs(self, names: Sequence[str]) -> list[str]:
         """The values behind the file's outputs: those that were written under another name are said to be identities of them."""
-        return [want if self.marker and name == f"{want}{self.marker}out{k}" else name for k, (name, want) in enumerate(zip(names, self._wanted(names), strict=True))]
+        return [
+            want if self.marker and name == f"{want}{self.marker}out{k}" else name
+            for k, (name, want) in enumerate(zip(names, self._wanted(names), strict=True))
+        ]
 
     def _wanted(self, names: Sequence[str]) -> Sequence[str]:
         return self.named if len(self.named) == len(names) else names
@@ -131,4 +134,3 @@ def _stored(written: Written, lifting: Lifting) -> bool:
 
 def _bytes(nodes: Sequence[onnx.NodeProto]) -> list[bytes]:
     return [n.SerializeToString(deterministic=True) for n in nodes]
-

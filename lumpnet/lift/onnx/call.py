@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,7 +15,7 @@ from lumpnet.lift.onnx.operands import Batch, Const, Operand, Size, Val
 if TYPE_CHECKING:
     from lumpnet.lift.onnx.driver import Lifting
 
-PLAIN = {
+PLAIN: dict[Any, Callable[[Any], Any]] = {
     onnx.AttributeProto.INT: lambda a: a.i,
     onnx.AttributeProto.FLOAT: lambda a: a.f,
     onnx.AttributeProto.STRING: lambda a: a.s.decode("utf-8"),

@@ -113,10 +113,11 @@ class Lifting:
     def _operator(self, proto: onnx.NodeProto) -> None:
         call = Call(self, proto, [self._operand(name, proto) for name in proto.input])
         answer = self._answer(call)
-        results = list(answer) if isinstance(answer, list | tuple) else [answer]
+        results = [answer] if isinstance(answer, Const | Val) else list(answer or ())
         for k, name in enumerate(proto.output):
-            if name and k < len(results) and results[k] is not None:
-                self.env[name] = results[k]
+            result = results[k] if k < len(results) else None
+            if name and result is not None:
+                self.env[name] = result
             elif call.used(k):
                 call.refuse(f"its output {name!r} is used", "its first output only", "export for inference, without auxiliary outputs")
 
@@ -229,4 +230,3 @@ def _dtype(graph: onnx.GraphProto) -> str:
     wide = any(v.type.tensor_type.elem_type == TensorProto.DOUBLE for v in graph.input)
     casts = any(a.name == "to" and a.i == TensorProto.DOUBLE for node in graph.node if node.op_type == "Cast" for a in node.attribute)
     return "float64" if wide or casts else "float32"
-

@@ -67,7 +67,7 @@ def _opset(model: onnx.ModelProto, where: str) -> int:
     versions = {entry.version for entry in model.opset_import if entry.domain in DOMAINS}
     if len(versions) != 1:
         raise LiftError(where, f"it imports {len(versions)} versions of the ONNX operators", "one opset", "export the model again")
-    (version,) = versions
+    version = int(next(iter(versions)))
     if not OLDEST <= version <= min(NEWEST, onnx.defs.onnx_opset_version()):
         hint = "convert it with onnx.version_converter.convert_version(model, 21)"
         raise LiftError(where, f"opset {version}", f"opset {OLDEST} to {NEWEST} (13 and up are tested in full)", hint)

@@ -105,9 +105,7 @@ def writes(*kinds: str) -> Callable[[Writer], Writer]:
     return register
 
 
-def write(
-    node: Node, inputs: Sequence[Value], tensors: Mapping[str, np.ndarray], marker: str, stored: Callable[[str], str]
-) -> Written:
+def write(node: Node, inputs: Sequence[Value], tensors: Mapping[str, np.ndarray], marker: str, stored: Callable[[str], str]) -> Written:
     """The node's operators. Raises `LiftError` for a kind that ONNX cannot say."""
     from lumpnet.lower.onnx import kinds as _kinds  # noqa: F401  (fills the registry)
 

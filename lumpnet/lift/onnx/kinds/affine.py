@@ -160,5 +160,3 @@ def _vector(call: Call, k: int, n: int) -> Const | None:
     if c.array.shape != (n,):
         call.refuse(f"a bias of shape {c.array.shape}", f"({n},)", "check the model")
     return c
-
-

@@ -16,7 +16,7 @@ def add(call: Call) -> Answer:
     if pair is None:
         return call.emit("add", _alike(call))
     x, term, axis = pair
-    if axis == x.rank - 1 and term.array.shape == (x.shape[-1],) or (term.array.ndim == 0 and x.shape[-1] == 1):
+    if (axis == x.rank - 1 and term.array.shape == (x.shape[-1],)) or (term.array.ndim == 0 and x.shape[-1] == 1):
         fused = _biased(call, x, term)
         if fused is not None:
             return fused

@@ -14,8 +14,8 @@ def batch_norm(call: Call) -> Answer:
         call.refuse("it is in training mode", "stored statistics", "export the model in evaluation mode")
     if call.get("spatial", 1) != 1:
         raise NoRule
-    roles = dict(zip(("weight", "bias", "mean", "var"), (_per_channel(call, k, x) for k in range(1, 5)), strict=True))
-    return call.emit("batch_norm", [x], {"eps": call.number("epsilon")}, **roles)
+    weight, bias, mean, var = (_per_channel(call, k, x) for k in range(1, 5))
+    return call.emit("batch_norm", [x], {"eps": call.number("epsilon")}, weight=weight, bias=bias, mean=mean, var=var)
 
 
 def _per_channel(call: Call, k: int, x: Val) -> Const:

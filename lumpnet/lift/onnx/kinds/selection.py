@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-
 from lumpnet.lift.onnx.call import Call, NoRule
 from lumpnet.lift.onnx.kinds.shaping import AWAY, HINT, STAY, reshaped
 from lumpnet.lift.onnx.operands import Answer, Batch, Const, Operand, Size, Val
@@ -180,5 +179,3 @@ def _by_sizes(call: Call, x: Val) -> list[int] | None:
     if any(not isinstance(m, int) or m < n or m % n for m, n in zip(sizes[1:], x.sizes, strict=True)):
         return None
     return [int(m) // n for m, n in zip(sizes[1:], x.sizes, strict=True) if isinstance(m, int)]
-
-
