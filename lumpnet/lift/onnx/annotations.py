@@ -63,7 +63,7 @@ class Annotations:
 
     def node(self, nodes: Sequence[onnx.NodeProto], at: int, lifting: Lifting) -> tuple[Node, int] | None:
         """The annotated node that the operators from `at` on are, and how many they are; `None` where the annotation is wrong or absent."""
-        name = nodes[at].name
+        name = _node_name(nodes[at].name, self.marker)
         known = self.nodes.get(name)
         if known is None or name in lifting.env:
             return None
@@ -109,6 +109,11 @@ def _data(model: onnx.ModelProto) -> dict[str, Any] | None:
         return data if good and all(isinstance(t, str) for t in texts) and data["marker"] else None
     except PROBLEMS:
         return None
+
+
+def _node_name(name: str, marker: str) -> str:
+    """The graph's node whose first operator is called so."""
+    return name.removesuffix(f"{marker}0") if marker else name
 
 
 def _module(known: Mapping[str, Any]) -> Module | None:

@@ -67,7 +67,7 @@ class Step:
     def _add(self, operator: str, inputs: Sequence[str], outputs: Sequence[str], attrs: Mapping[str, Any]) -> None:
         while inputs and not inputs[-1]:
             inputs = inputs[:-1]
-        proto = helper.make_node(operator, list(inputs), list(outputs), name=self.node.name)
+        proto = helper.make_node(operator, list(inputs), list(outputs), name=outputs[0])
         for name in sorted(attrs):
             if attrs[name] is not None:
                 proto.attribute.append(helper.make_attribute(name, attrs[name]))
