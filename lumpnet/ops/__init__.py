@@ -4,6 +4,7 @@ from lumpnet.ops import (  # noqa: F401  (importing registers)
     add,
     batch_norm,
     concat,
+    constant,
     constants,
     conv,
     gelu,
