@@ -57,6 +57,11 @@ class Annotations:
     def _wanted(self, names: Sequence[str]) -> Sequence[str]:
         return self.named if len(self.named) == len(names) else names
 
+    def is_alias(self, node: onnx.NodeProto, names: Sequence[str]) -> bool:
+        """Whether the operator only gives an output a name of its own, as the writer does."""
+        plain = node.op_type == "Identity" and not node.attribute and len(node.input) == len(node.output) == 1
+        return plain and node.output[0] in names and self.outputs(names)[list(names).index(node.output[0])] == node.input[0] != node.output[0]
+
     def with_module(self, node: Node) -> Node:
         known = self.nodes.get(node.name)
         return replace(node, module=_module(known)) if known else node

@@ -101,6 +101,11 @@ class Lifting:
     def walk(self) -> None:
         at, nodes = 0, list(self.model.node)
         while at < len(nodes):
+            if self.annotations.is_alias(nodes[at], self.outputs):
+                same = self._operand(nodes[at].input[0], nodes[at])
+                self.env |= {nodes[at].output[0]: same} if same is not None else {}
+                at += 1
+                continue
             known = self.annotations.node(nodes, at, self)
             if known is not None:
                 node, count = known
@@ -132,7 +137,7 @@ class Lifting:
     def _answer(self, call: Call) -> Answer:
         """The node's outputs: evaluated, converted, or opaque."""
         if call.kind in FOLDERS and all(not isinstance(x, Val) for x in call.inputs):
-            folded = FOLDERS[call.kind](call)
+            folded = _folded(call)
             if folded is not None:
                 return folded
         if any(isinstance(x, Val) for x in call.inputs) and call.kind in CONVERTERS:
@@ -223,6 +228,13 @@ class Lifting:
             if node.name in needed:
                 needed |= set(node.inputs)
         return [n for n in self.nodes.values() if n.name in needed]
+
+
+def _folded(call: Call) -> Answer:
+    try:
+        return FOLDERS[call.kind](call)
+    except NoRule:
+        return None
 
 
 def _dtype(graph: onnx.GraphProto) -> str:

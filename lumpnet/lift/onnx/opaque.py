@@ -2,7 +2,7 @@
 
 `target` is `onnx::<operator>`; `args` says where each input comes from, an operand
 (`{"input": k}`), a tensor (`{"param": role}`) or nowhere (`None`); `kwargs` holds the
-operator's version and the attributes; `output` is the number of the output.
+operator's version, how many outputs it has, and the attributes; `output` is the number of the output.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _node(call: Call, k: int, shape: tuple[int | None, ...] | None, dtype: str |
     attrs = {
         "target": f"onnx::{call.kind}",
         "args": _arguments(call),
-        "kwargs": {"version": call.schema.since_version, "attributes": _plain(call)},
+        "kwargs": {"version": call.schema.since_version, "outputs": len(call.proto.output), "attributes": _plain(call)},
         "output": k,
     }
     node = Node(Value(name, shape, dtype), "opaque", tuple(x.name for x in inputs), attrs, keys)

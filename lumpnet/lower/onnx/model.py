@@ -43,7 +43,7 @@ def model_of(graph: Graph) -> onnx.ModelProto:
         "lumpnet",
         [_info(v, v.name) for v in graph.inputs],
         [_info(graph.value(value), name) for value, name in zip(graph.outputs, outputs, strict=True)],
-        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+        [numpy_helper.from_array(array, name) for name, array in sorted(constants.items())],
     )
     model = helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="lumpnet")
     helper.set_model_props(model, {KEY: json.dumps(_annotations(graph, marker, steps), sort_keys=True, separators=(",", ":"))})

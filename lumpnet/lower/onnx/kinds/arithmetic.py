@@ -31,3 +31,12 @@ def along(step: Step, role: str, axis: int) -> str:
 @writes(*REDUCTIONS)
 def reduction(step: Step) -> None:
     step.last(REDUCTIONS[step.node.kind], [step.x(), step.ints("axes", step.attrs["axes"])], keepdims=int(step.attrs["keepdim"]))
+
+
+@writes("constant")
+def stored(step: Step) -> None:
+    """One number a unit, repeated over positions and as often as the operand has examples."""
+    shape, axis = list(step.attrs["shape"]), step.attrs["axis"]
+    value = step.op("Reshape", [step.param("value"), step.ints("aligned", [-1] + [1] * (len(shape) - axis))])
+    batch = step.op("Shape", [step.x()], start=0, end=1)
+    step.last("Expand", [value, step.op("Concat", [batch, step.ints("sizes", shape)], axis=0)])

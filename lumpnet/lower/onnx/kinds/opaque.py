@@ -7,6 +7,8 @@ from onnx import helper
 
 from lumpnet.lower.onnx.writing import OPSET, Step, writes
 
+MOST_OUTPUTS = 1024
+
 
 @writes("opaque")
 def opaque(step: Step) -> None:
@@ -22,9 +24,9 @@ def opaque(step: Step) -> None:
     for entry in step.attrs["args"]:
         inputs.append("" if entry is None else step.param(entry["param"]) if "param" in entry else next(operands).name)
     kwargs, output = step.attrs["kwargs"], int(step.attrs["output"])
-    if not 0 <= output < 64:
-        step.refuse(f"output {output} of one operator")
-    outputs = [f"{step.node.name}{step.marker}{k}" for k in range(output)] + [step.node.name]
+    if not 0 <= output < kwargs["outputs"] <= MOST_OUTPUTS:
+        step.refuse(f"output {output} of {kwargs['outputs']}")
+    outputs = [step.node.name if k == output else f"{step.node.name}{step.marker}{k}" for k in range(kwargs["outputs"])]
     proto = helper.make_node(operator, inputs, outputs, name=step.node.name)
     for name in sorted(kwargs["attributes"]):
         proto.attribute.append(helper.make_attribute(name, kwargs["attributes"][name]))
