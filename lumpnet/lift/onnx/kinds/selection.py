@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from lumpnet.lift.onnx.call import Call, NoRule
@@ -11,6 +10,7 @@ from lumpnet.lift.onnx.operands import Answer, Batch, Const, Operand, Size, Val
 from lumpnet.lift.onnx.registry import converts
 
 FAR = 1 << 30
+MOST = 1 << 22
 MODES = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
 
 
@@ -44,8 +44,14 @@ def slice_(call: Call) -> Answer:
         elif isinstance(start, Batch) or isinstance(end, Batch):
             raise NoRule
         else:
-            picks.append((axis, list(range(*slice(start, end, step).indices(x.sizes[axis - 1])))))
+            picks.append((axis, _listed(call, range(*slice(start, end, step).indices(x.sizes[axis - 1])))))
     return selected(call, x, picks)
+
+
+def _listed(call: Call, index: range) -> list[int]:
+    if len(index) > MOST:
+        call.refuse(f"it selects {len(index)} entries of one axis", f"at most {MOST}", "export with smaller axes")
+    return list(index)
 
 
 def _whole_batch(call: Call, start: Size, end: Size, step: int) -> None:
@@ -104,7 +110,7 @@ def expand(call: Call) -> Answer:
     wanted = [1] * (x.rank - len(target)) + list(target)
     picks = []
     for axis, (n, m) in enumerate(zip(x.sizes, wanted[1:], strict=True), 1):
-        if not isinstance(m, int) or (m not in (1, n) and n != 1) or m > FAR:
+        if not isinstance(m, int) or (m not in (1, n) and n != 1) or m > MOST:
             raise NoRule
         picks.append((axis, [0] * m if n == 1 else list(range(n))))
     return selected(call, x, picks)
@@ -113,7 +119,7 @@ def expand(call: Call) -> Answer:
 @converts("Tile")
 def tile(call: Call) -> Answer:
     x, repeats = call.val(0), call.ints("repeats", 1)
-    if repeats is None or len(repeats) != x.rank or repeats[0] != 1 or min(repeats) < 1 or math.prod(repeats) * math.prod(x.sizes) > FAR:
+    if repeats is None or len(repeats) != x.rank or repeats[0] != 1 or min(repeats) < 1 or max(n * m for n, m in zip(x.sizes, repeats[1:], strict=True)) > MOST:
         raise NoRule
     return selected(call, x, [(axis, list(range(n)) * m) for axis, (n, m) in enumerate(zip(x.sizes, repeats[1:], strict=True), 1)])
 
