@@ -1,5 +1,7 @@
-"""One small converter file per family of operators; importing fills the registry."""
+"""One small converter file per family of operators; importing the package registers them all."""
 
-from lumpnet.lift.onnx.kinds import activation, affine, arithmetic, elided, folded, norm, pool, reduction, selection, shaping, sizes
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = ["activation", "affine", "arithmetic", "elided", "folded", "norm", "pool", "reduction", "selection", "shaping", "sizes"]
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

@@ -1,5 +1,7 @@
-"""One small writer file per family of operators; importing fills the registry."""
+"""One small writer file per family of operators; importing the package registers them all."""
 
-from lumpnet.lower.onnx.kinds import activation, affine, arithmetic, norm, opaque, pool, shaping
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = ["activation", "affine", "arithmetic", "norm", "opaque", "pool", "shaping"]
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
