@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -38,6 +39,7 @@ class Call:
         self.kind: str = proto.op_type
         self.where = f"node {proto.name or (proto.output[0] if proto.output else '')!r} ({self.kind})"
         self.attrs = self._attributes()
+        self.bare = any(isinstance(x, Val) and x.bare for x in inputs)
 
     @cached_property
     def name(self) -> str:
@@ -126,10 +128,11 @@ class Call:
         return found  # type: ignore[return-value]
 
     def axis(self, value: int, rank: int) -> int:
-        """An axis counted from the front. Refuses one outside the operand."""
+        """An axis of a value of `rank` axes, the batch among them, counted from the front. Refuses one outside the operand."""
+        rank -= self.bare
         if not -rank <= value < rank:
             self.refuse(f"axis {value} of {rank} axes", "an axis of its input", "export the model again")
-        return value % rank
+        return value % rank + self.bare
 
     def used(self, k: int) -> bool:
         """Whether output k is there and something reads it."""
@@ -141,7 +144,25 @@ class Call:
         name = str(self.proto.output[out]) if out < len(self.proto.output) else ""
         if part or not name:
             name = self.lifting.free(f"{name or self.name}.{part or kind}")
-        return self.lifting.emit(name, kind, inputs, attrs or {}, {r: c for r, c in params.items() if c is not None}, self.where)
+        value = self.lifting.emit(name, kind, inputs, attrs or {}, {r: c for r, c in params.items() if c is not None}, self.where)
+        return replace(value, bare=self.bare)
+
+    def arranged(self, x: Val, target: Sequence[int], part: str = "", out: int = 0) -> Val:
+        """x in another shape, in a file that is for one example: a first size of 1 is the batch, another one makes the value bare."""
+        bare = not target or target[0] != 1
+        sizes = list(target) if bare else list(target[1:])
+        if sizes == x.sizes:
+            y = x if part or not self.lifting.is_output(self.proto.output[out]) else self.emit("identity", [x], out=out)
+        else:
+            y = self.emit("reshape", [x], {"shape": sizes}, part=part, out=out)
+        return replace(y, bare=bare)
+
+    def strip(self) -> None:
+        """Make every value bare, so that axes are those of the file."""
+        self.bare = True
+        for k, x in enumerate(self.inputs):
+            if isinstance(x, Val) and not x.bare:
+                self.inputs[k] = self.emit("reshape", [x], {"shape": x.written}, part=f"whole{k}")
 
     def passed(self, x: Operand, out: int = 0) -> Operand:
         """The operand itself as output `out`; an identity where it is an output of the network."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import onnx
 from onnx import TensorProto
@@ -16,6 +17,7 @@ from lumpnet.ir import Graph, Node, Value
 from lumpnet.lift.onnx import kinds as _kinds  # noqa: F401  (fills the registry)
 from lumpnet.lift.onnx.annotations import Annotations
 from lumpnet.lift.onnx.call import Call, NoRule
+from lumpnet.lift.onnx.kinds.activation import PLAIN
 from lumpnet.lift.onnx.opaque import opaque
 from lumpnet.lift.onnx.operands import Answer, Const, Operand, Val
 from lumpnet.lift.onnx.read import Source, read_model
@@ -26,6 +28,14 @@ from lumpnet.ops import get, kinds
 
 MAX_VALUE = 1 << 28
 FLOATS = ("float32", "float64")
+BARE = {
+    *PLAIN, "LeakyRelu", "Elu", "Celu", "Selu", "Softplus", "HardSigmoid", "Gelu", "Clip", "Softmax", "Identity", "Cast", "Dropout",
+    "Add", "Sub", "Mul", "Div", "Neg", "Pow", "Sum", "Gemm", "MatMul", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose",
+    "Concat", "Split", "Slice", "Gather", "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "LayerNormalization", "Shape",
+}  # fmt: skip
+"""Operators that read their axes through `Call.axis`, or have none, and so take values without the batch axis."""
+LEADING = {*PLAIN, "LeakyRelu", "Elu", "Celu", "Selu", "Softplus", "HardSigmoid", "Gelu", "Neg", "Add", "Sub", "Mul", "Div", "Pow", "MatMul", "Min", "Max"}
+"""Operators without axes of their own, to which one more in front is nothing new."""
 
 
 def lift_onnx(source: str | Path | bytes) -> Graph:
@@ -141,16 +151,37 @@ class Lifting:
             if folded is not None:
                 return folded
         if any(isinstance(x, Val) for x in call.inputs) and call.kind in CONVERTERS:
-            before, notes = set(self.nodes), len(self.notes)
-            try:
-                answer = CONVERTERS[call.kind](call)
-                if answer is not None:
-                    return answer
-            except NoRule:
-                pass
-            self.nodes = {name: node for name, node in self.nodes.items() if name in before}
-            del self.notes[notes:]
-        return opaque(call)
+            answer = self._converted(call)
+            if answer is not None:
+                return answer
+        if not call.bare:
+            return opaque(call)
+        if call.kind not in LEADING:
+            self._refuse_bare(call)
+        call.strip()
+        return [x and replace(x, bare=True) for x in opaque(call)]
+
+    def _converted(self, call: Call) -> Answer:
+        """The converter's answer; where it has none, nothing is left of its attempt."""
+        before, notes, inputs = set(self.nodes), len(self.notes), list(call.inputs)
+        try:
+            if call.bare:
+                if call.kind not in BARE:
+                    self._refuse_bare(call)
+                call.strip()
+            answer = CONVERTERS[call.kind](call)
+            if answer is not None:
+                return answer
+        except NoRule:
+            pass
+        self.nodes = {name: node for name, node in self.nodes.items() if name in before}
+        call.inputs = inputs
+        del self.notes[notes:]
+        return None
+
+    def _refuse_bare(self, call: Call) -> NoReturn:
+        found = "it takes a value without the batch axis, which the file removed because it is for one example"
+        call.refuse(found, "values (batch, ...)", "export with a dynamic batch on axis 0, or keep the axis of size 1")
 
     def free(self, wanted: str) -> str:
         """A name that nothing in the file has."""
@@ -208,13 +239,22 @@ class Lifting:
             if not isinstance(operand, Val):
                 what = "depends on no input" if operand is not None else "is defined nowhere"
                 raise LiftError(f"output {name!r}", f"it {what}", "values that the network computes", "remove it from the outputs")
-            results.append(operand.name)
+            results.append(self._with_batch(operand).name)
         nodes = tuple(self._annotated(n) for n in self._reaching(results))
         keys = dict.fromkeys(key for n in nodes for key in n.params.values())
         tensors = {key: self.state.tensors[key] for key in keys}
         buffers = self.annotations.buffers & set(tensors)
         notes = self.annotations.notes if self.annotations.notes is not None else tuple(dict.fromkeys(self.notes))
         return Graph(self.inputs, nodes, tuple(results), tensors, frozenset(buffers), notes)
+
+    def _with_batch(self, x: Val) -> Val:
+        """An output that has the batch axis."""
+        if not x.bare:
+            return x
+        if x.sizes[:1] != [1]:
+            found = f"the file has the shape {x.sizes} for it, without an axis for the batch"
+            raise LiftError(f"output {x.name!r}", found, "outputs (batch, ...)", "keep the axis of size 1 at the outputs")
+        return self.emit(self.free(f"{x.name}.batch"), "reshape", [x], {"shape": x.sizes[1:]}, {}, f"output {x.name!r}")
 
     def _annotated(self, node: Node) -> Node:
         return node if node.module is not None else self.annotations.with_module(node)

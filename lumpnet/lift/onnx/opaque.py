@@ -18,6 +18,7 @@ from lumpnet.ir import Node, Value
 from lumpnet.lift.onnx.call import Call
 from lumpnet.lift.onnx.operands import Const, Val
 from lumpnet.lift.onnx.tensors import NAMES, NUMBERS
+from lumpnet.lower.onnx.writing import version_of
 
 RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Dropout")
 BATCH = "batch"
@@ -48,7 +49,7 @@ def _node(call: Call, k: int, shape: tuple[int | None, ...] | None, dtype: str |
     attrs = {
         "target": f"onnx::{call.kind}",
         "args": _arguments(call),
-        "kwargs": {"version": call.schema.since_version, "outputs": len(call.proto.output), "attributes": _plain(call)},
+        "kwargs": {"version": version_of(call.kind, lifting.source.opset), "outputs": len(call.proto.output), "attributes": _plain(call)},
         "output": k,
     }
     node = Node(Value(name, shape, dtype), "opaque", tuple(x.name for x in inputs), attrs, keys)

@@ -69,15 +69,30 @@ class Const:
 
 @dataclass(frozen=True)
 class Val:
-    """A value of the graph under construction; the batch is on axis 0."""
+    """A value of the graph under construction; the batch is on axis 0.
+
+    `bare` says that the file, which is for one example, has no axis for it: it
+    says (4, 36) where the graph has (batch, 4, 36).
+    """
 
     name: str
     shape: Shape
     dtype: str
+    bare: bool = False
 
     @property
     def rank(self) -> int:
         return len(self.shape)
+
+    @property
+    def axes(self) -> int:
+        """How many axes the file has for it."""
+        return len(self.shape) - self.bare
+
+    @property
+    def written(self) -> list[int]:
+        """Its shape in a file that is for one example."""
+        return self.sizes if self.bare else [1, *self.sizes]
 
     @property
     def sizes(self) -> list[int]:

@@ -17,7 +17,7 @@ from lumpnet.lift.onnx.registry import converts
 def gemm(call: Call) -> Answer:
     """alpha A B + beta C with a stored B; numbers other than one are operators of their own unless they fold exactly."""
     x, weight, addend = call.val(0), call.const(1), call.input(2)
-    if call.attrs["transA"] or x.rank != 2 or weight.array.ndim != 2:
+    if call.attrs["transA"] or x.axes != 2 or weight.array.ndim != 2:
         raise NoRule
     alpha, beta = call.number("alpha"), call.number("beta")
     weight = weight if call.attrs["transB"] else weight.transposed()
@@ -32,11 +32,11 @@ def gemm(call: Call) -> Answer:
         raise NoRule
     y = call.emit("linear", [x], part="product", weight=weight)
     y = call.emit("mul_constant", [y], {"axis": 1}, part="" if bias is None else "scaled", factor=call.literal(alpha))
-    return y if shifted is None else call.emit("add_constant", [y], {"axis": 1}, term=shifted)
+    return y if shifted is None else call.emit("add_constant", [y], {"axis": x.rank - 1}, term=shifted)
 
 
 def _plus_value(call: Call, x: Val, weight: Const, addend: Val) -> Val:
-    if call.number("alpha") != 1 or call.number("beta") != 1 or addend.rank != 2 or addend.dtype != call.lifting.dtype:
+    if call.number("alpha") != 1 or call.number("beta") != 1 or addend.rank != x.rank or addend.dtype != call.lifting.dtype:
         raise NoRule
     return call.emit("add", [call.emit("linear", [x], part="product", weight=weight), addend])
 
@@ -76,8 +76,8 @@ def _of_values(call: Call, a: Val, b: Val) -> Val:
 
 
 def _right(call: Call, x: Val, weight: Const) -> Val:
-    w, matrix = weight.array, _as_matrix(weight, x.rank)
-    if x.rank < 2:
+    w, matrix = weight.array, _as_matrix(weight, x.axes)
+    if x.axes < 2:
         raise NoRule
     if w.ndim > 1:
         return call.emit("linear", [x], weight=matrix.transposed())
@@ -88,7 +88,7 @@ def _right(call: Call, x: Val, weight: Const) -> Val:
 def _left(call: Call, weight: Const, x: Val) -> Val:
     if x.rank < 3 or weight.array.ndim < 2:
         raise NoRule
-    matrix, swap = _as_matrix(weight, x.rank), {"dims": [*range(x.rank - 2), x.rank - 1, x.rank - 2]}
+    matrix, swap = _as_matrix(weight, x.axes), {"dims": [*range(x.rank - 2), x.rank - 1, x.rank - 2]}
     y = call.emit("permute", [x], swap, part="turned")
     return call.emit("permute", [call.emit("linear", [y], part="product", weight=matrix)], swap)
 

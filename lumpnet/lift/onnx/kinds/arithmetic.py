@@ -116,7 +116,7 @@ def _split(call: Call) -> tuple[Val, Const, int] | None:
     if not isinstance(c, Const) or not c.floating:
         raise NoRule
     shape = [1] * (x.rank - c.array.ndim) + list(c.array.shape)
-    if x.rank < 2 or len(shape) != x.rank or shape[0] != 1 or any(d not in (1, n) for d, n in zip(shape[1:], x.sizes, strict=True)):
+    if x.rank < 2 or c.array.ndim > x.axes or shape[0] != 1 or any(d not in (1, n) for d, n in zip(shape[1:], x.sizes, strict=True)):
         raise NoRule
     array = c.array.reshape(shape)
     axes = [i for i, d in enumerate(shape) if d != 1 and not _same_along(array, i)]

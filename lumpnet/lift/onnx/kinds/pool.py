@@ -34,6 +34,8 @@ def _windows(call: Call, x: Val) -> tuple[dict[str, Any], list[int], list[int]]:
     stride, dilation = list(call.get("strides") or [1] * count), list(call.get("dilations") or [1] * count)
     if any(len(v) != count or min(v) < 1 for v in (kernel, stride, dilation)):
         call.refuse(f"kernel, strides and dilations {kernel}, {stride}, {dilation}", f"{count} positive numbers each", "check the model")
+    if set(dilation) != {1} and call.get("auto_pad", "NOTSET").startswith("SAME"):
+        call.refuse("auto_pad with dilation, which runtimes read differently", "padding in numbers", "export with pads")
     before, after = paddings(call, x, kernel, stride, dilation)
     if any(p >= k for p, k in zip([*before, *after], kernel * 2, strict=True)):
         call.refuse(f"the padding {[*before, *after]} reaches over the kernel {kernel}", "padding smaller than the kernel", "check the model")

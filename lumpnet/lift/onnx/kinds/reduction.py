@@ -16,7 +16,7 @@ def reduction(call: Call) -> Answer:
     given, keep = call.ints("axes", 1), bool(call.attrs["keepdims"])
     if not given and call.get("noop_with_empty_axes", 0):
         return call.passed(x)
-    axes = sorted({call.axis(a, x.rank) for a in given}) if given else list(range(x.rank))
+    axes = sorted({call.axis(a, x.rank) for a in given}) if given else list(range(call.bare, x.rank))
     if axes[0] == 0:
         if not (call.lifting.one and keep):
             call.refuse("it reduces over the batch", "reductions of every example by itself", "move the batch to axis 0, and reduce other axes")

@@ -33,7 +33,7 @@ def slice_(call: Call) -> Answer:
     axes, steps = call.ints("axes", 3), call.ints("steps", 4)
     if starts is None or ends is None or len(starts) != len(ends):
         raise NoRule
-    axes = [call.axis(a, x.rank) for a in axes] if axes is not None else list(range(len(starts)))
+    axes = [call.axis(a, x.rank) for a in (axes if axes is not None else range(min(len(starts), x.axes)))]
     steps = steps if steps is not None else [1] * len(starts)
     if len(axes) != len(starts) or len(steps) != len(starts) or len(set(axes)) != len(axes) or 0 in steps or len(axes) > x.rank:
         call.refuse(f"starts, ends, axes and steps {starts}, {ends}, {axes}, {steps}"[:200], "one of each for distinct axes", "check the model")
@@ -91,6 +91,9 @@ def gather(call: Call) -> Answer:
     axis = call.axis(call.attrs["axis"], value.rank)
     if not isinstance(index, Const) or index.array.dtype.kind not in "iu":
         raise NoRule
+    if axis == 0 and call.lifting.one:
+        call.strip()
+        value, axis = call.val(0), 1
     if axis == 0:
         call.refuse(f"{AWAY}: it selects examples", STAY, HINT)
     n, picks = value.sizes[axis - 1], [int(v) for v in index.array.reshape(-1).tolist()]
@@ -119,7 +122,9 @@ def expand(call: Call) -> Answer:
 @converts("Tile")
 def tile(call: Call) -> Answer:
     x, repeats = call.val(0), call.ints("repeats", 1)
-    if repeats is None or len(repeats) != x.rank or repeats[0] != 1 or min(repeats) < 1 or max(n * m for n, m in zip(x.sizes, repeats[1:], strict=True)) > MOST:
+    if repeats is None or len(repeats) != x.rank or repeats[0] != 1 or min(repeats) < 1:
+        raise NoRule
+    if max((n * m for n, m in zip(x.sizes, repeats[1:], strict=True)), default=1) > MOST:
         raise NoRule
     return selected(call, x, [(axis, list(range(n)) * m) for axis, (n, m) in enumerate(zip(x.sizes, repeats[1:], strict=True), 1)])
 

@@ -27,13 +27,24 @@ def reshape(call: Call) -> Answer:
         raise NoRule
     if not call.get("allowzero", 0):
         target = [_copied(call, x, k) if v == 0 else v for k, v in enumerate(target)]
+    if call.lifting.one:
+        return call.arranged(x, _concrete(call, x, target))
     return reshaped(call, x, _behind_batch(call, x, target))
 
 
 def _copied(call: Call, x: Val, k: int) -> Size:
-    if k >= x.rank:
-        call.refuse(f"the target copies axis {k} of {x.rank}", "an axis of its input", "check the model")
-    return Batch() if k == 0 else x.sizes[k - 1]
+    if k >= x.axes:
+        call.refuse(f"the target copies axis {k} of {x.axes}", "an axis of its input", "check the model")
+    return Batch() if k == 0 and not x.bare else x.written[k]
+
+
+def _concrete(call: Call, x: Val, target: list[Size]) -> list[int]:
+    """The target in a file that is for one example."""
+    sizes, n = [v.times if isinstance(v, Batch) else v for v in target], math.prod(x.sizes)
+    known = math.prod(v for v in sizes if v != -1)
+    if sizes.count(-1) > 1 or known < 1 or n % known or (-1 not in sizes and known != n):
+        call.refuse(f"it reshapes {x.written} to {sizes}", "the same number of entries", "check the model")
+    return [n // known if v == -1 else v for v in sizes]
 
 
 def _behind_batch(call: Call, x: Val, target: list[Size]) -> list[int]:
@@ -64,9 +75,10 @@ def _words(sizes: list[Size] | list[Batch | int]) -> str:
 def flatten(call: Call) -> Answer:
     """(axes before, axes from `axis` on), each as one."""
     x, given = call.val(0), call.attrs["axis"]
-    axis = x.rank if given == x.rank else call.axis(given, x.rank)
-    if axis == 0 and call.lifting.one:
-        return reshaped(call, x, [math.prod(x.sizes)])
+    axis = x.rank if given == x.axes else call.axis(given, x.rank)
+    if call.lifting.one:
+        at = axis - x.bare
+        return call.arranged(x, [math.prod(x.written[:at]), math.prod(x.written[at:])])
     if axis == 0 or math.prod(x.sizes[: axis - 1]) != 1:
         call.refuse(f"{AWAY}: flattened at axis {axis} of {_words([Batch(), *x.sizes])}", STAY, HINT)
     return reshaped(call, x, [math.prod(x.sizes[axis - 1 :])])
@@ -76,6 +88,8 @@ def flatten(call: Call) -> Answer:
 def squeeze(call: Call) -> Answer:
     x, given = call.val(0), call.ints("axes", 1)
     axes = [call.axis(a, x.rank) for a in given] if given is not None else [k for k, n in enumerate(x.sizes, 1) if n == 1]
+    if call.lifting.one and given is not None and all(x.written[a - x.bare] == 1 for a in axes):
+        return call.arranged(x, [n for k, n in enumerate(x.written, x.bare) if k not in axes])
     if 0 in axes or (given is None and call.lifting.one) or any(x.shape[a] != 1 for a in axes):
         call.refuse(f"it removes the axes {given if given is not None else 'of size 1, the batch among them'}", "axes of size 1 behind the batch", HINT)
     return reshaped(call, x, [n for k, n in enumerate(x.sizes, 1) if k not in axes])
@@ -86,20 +100,29 @@ def unsqueeze(call: Call) -> Answer:
     x, given = call.val(0), call.ints("axes", 1)
     rank = x.rank + len(given or [])
     axes = sorted({call.axis(a, rank) for a in given or []})
+    if call.lifting.one and given and len(axes) == len(given):
+        return call.arranged(x, _with_ones(x.written, [a - x.bare for a in axes]))
     if not given or axes[0] == 0 or len(axes) != len(given):
         call.refuse(f"it adds the axes {given}", "distinct axes behind the batch", HINT)
-    sizes = list(x.sizes)
+    return reshaped(call, x, _with_ones(x.sizes, [a - 1 for a in axes]))
+
+
+def _with_ones(sizes: list[int], axes: list[int]) -> list[int]:
+    out = list(sizes)
     for a in axes:
-        sizes.insert(a - 1, 1)
-    return reshaped(call, x, sizes)
+        out.insert(a, 1)
+    return out
 
 
 @converts("Transpose")
 def transpose(call: Call) -> Answer:
     x = call.val(0)
-    perm = list(call.get("perm") or range(x.rank)[::-1])
-    if sorted(perm) != list(range(x.rank)):
-        call.refuse(f"the permutation {perm}", f"one of {x.rank} axes", "check the model")
+    perm = list(call.get("perm") or range(x.axes)[::-1])
+    if sorted(perm) != list(range(x.axes)):
+        call.refuse(f"the permutation {perm}", f"one of {x.axes} axes", "check the model")
+    if x.bare or (perm[0] != 0 and call.lifting.one):
+        call.strip()
+        x, perm = call.val(0), [0, *(p + 1 for p in perm)]
     if perm[0] != 0:
         call.refuse(f"{AWAY}: the permutation {perm}", STAY, HINT)
     return call.emit("permute", [x], {"dims": perm}) if perm != sorted(perm) else call.passed(x)

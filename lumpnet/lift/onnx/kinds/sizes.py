@@ -14,8 +14,8 @@ MAX_FILL = 1 << 24
 
 
 def sizes_of(x: Val) -> np.ndarray:
-    out = np.empty(x.rank, dtype=object)
-    out[:] = [Batch(), *x.sizes]
+    out = np.empty(x.axes, dtype=object)
+    out[:] = x.sizes if x.bare else [Batch(), *x.sizes]
     return out
 
 
