@@ -208,9 +208,9 @@ def _depends(operands: Mapping[FxNode, Operand]) -> bool:
 
 
 def _admissible(form: Form, call: Call) -> bool:
-    """Kinds with rules are about floating values with the batch on axis 0, all of one dtype."""
+    """Kinds with rules give floating values with the batch on axis 0; their operands are such values too, or what the form says."""
     batched = call.shape is not None and call.shape[:1] == (None,)
-    return batched and call.dtype in FLOATS and all(is_batched(v) and v.dtype == call.dtype for v in _read(form))
+    return batched and call.dtype in FLOATS and all(is_batched(v) and v.dtype in (form.dtypes or (call.dtype,)) for v in _read(form))
 
 
 def _read(form: Form) -> Iterator[Val | Deferred]:
