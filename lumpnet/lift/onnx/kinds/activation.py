@@ -47,7 +47,10 @@ def selu(call: Call) -> Answer:
 
 @converts("Softplus")
 def softplus(call: Call) -> Answer:
-    return call.emit("softplus", [call.val(0)], {"beta": 1.0, "threshold": float(np.finfo(call.lifting.dtype).max)})
+    """Without a threshold: -logsigmoid(-x)."""
+    y = call.emit("mul_constant", [call.val(0)], {"axis": 1}, part="negative", factor=call.literal(-1))
+    y = call.emit("logsigmoid", [y], part="logsigmoid")
+    return call.emit("mul_constant", [y], {"axis": 1}, factor=call.literal(-1))
 
 
 @converts("HardSigmoid")

@@ -88,9 +88,6 @@ def softplus(step: Step) -> None:
     beta, threshold = step.const("beta", step.attrs["beta"]), step.attrs["threshold"]
     scaled = step.op("Mul", [step.x(), beta])
     soft = step.op("Softplus", [scaled])
-    if threshold is None:
-        step.last("Div", [soft, beta])
-        return
     above = step.op("Greater", [scaled, step.const("threshold", threshold)])
     step.last("Where", [above, step.x(), step.op("Div", [soft, beta])])
 
