@@ -117,7 +117,7 @@ def test_reduction_is_deterministic(tmp_path: Path) -> None:
         (["show", "nowhere.safetensors"], "nowhere.safetensors", "Try"),
         (["show", "model.onnx"], "model.onnx", "Try"),
         (["reduce", "nowhere.safetensors", "-o", "out.safetensors"], "nowhere.safetensors", "Try"),
-        (["reduce", str(DEMO), "-o", "out.onnx"], "out.onnx", "Try"),
+        (["reduce", str(DEMO), "-o", "out.pt2"], "out.pt2", "Try"),
         (["reduce", str(DEMO), "-o", str(DEMO)], "three different files", "Try"),
         (["reduce", str(DEMO), "-o", "/nonexistent/out.safetensors"], "/nonexistent", "Try"),
         (["check", str(DEMO), str(DEMO), "nowhere.json"], "nowhere.json", "Try"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from lumpnet.cli.console import fail
 from lumpnet.lift.factory import build, is_factory
+from lumpnet.lift.files import NETWORK
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class Given:
         if self.weights is not None or self.shapes:
             fail(f"{self.model}: --weights and --input-shape are for code. Expected MODEL as package.module:factory. Try: leave them out for a file.")
         return self.model, None
+
+    @property
+    def is_network(self) -> bool:
+        """Whether the checker reads the file itself, so that nothing need be kept beside the result."""
+        return Path(self.model).suffix == NETWORK
 
     def files(self) -> list[Path]:
         """What is read, and must not be overwritten."""

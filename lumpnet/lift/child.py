@@ -54,7 +54,7 @@ def _read(suffix: str, path: str) -> bytes:
         graph = lift_pt2(path)
     else:
         try:
-            from lumpnet.lift.onnx import lift_onnx  # type: ignore[import-not-found]
+            from lumpnet.lift.onnx import lift_onnx
         except ImportError as error:
             raise FileError(path, f"ONNX files need the package onnx ({error})", "an installation with it", "pip install 'lumpnet[onnx]'") from error
         graph = lift_onnx(path)

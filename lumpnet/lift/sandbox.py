@@ -42,6 +42,9 @@ class Limits:
 FOREIGN = {".pt2": Limits(data=448 << 20), ".onnx": Limits(data=320 << 20)}
 """The formats by suffix."""
 
+EXTERNAL = (".data", ".onnx_data", ".bin", ".weights")
+"""How exporters call the files of external weights, which count as part of the model."""
+
 
 def network_file_of(path: str | Path) -> bytes:
     """The network file of a foreign file. Raises `LumpnetError`; never anything of another library."""
@@ -65,10 +68,12 @@ def network_file_of(path: str | Path) -> bytes:
 
 
 def _size(path: Path) -> int:
+    """The size of the file, with the weights that an ONNX exporter puts beside it."""
     try:
         if not path.is_file():
             raise FileError(str(path), "no file of this name", "an existing file", "check the path")
-        return path.stat().st_size
+        beside = path.parent.iterdir() if path.suffix.lower() == ".onnx" else ()
+        return path.stat().st_size + sum(p.stat().st_size for p in beside if p.suffix.lower() in EXTERNAL and p.is_file())
     except (OSError, ValueError) as error:
         raise FileError(str(path), f"cannot be opened ({getattr(error, 'strerror', None) or error})", "an existing file", "check the path") from error
 
