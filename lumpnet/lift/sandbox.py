@@ -96,7 +96,8 @@ def _raise(path: Path, answer: bytes) -> None:
         raise _gave_up(path, "the process that reads it gave an unreadable answer") from error
     found = getattr(errors, str(kind), FileError)
     where = fields[0] if str(path) in fields[0] else f"{path}: {fields[0]}"
-    raise (found if isinstance(found, type) and issubclass(found, LumpnetError) else FileError)(where, *fields[1:])
+    kind_of = found if isinstance(found, type) and issubclass(found, LumpnetError) else FileError
+    raise kind_of(where, fields[1], fields[2] or "a network that lumpnet reads", fields[3] or "check where the file comes from")
 
 
 def _environment() -> dict[str, str]:

@@ -15,10 +15,11 @@ SECONDS, MEBIBYTES = 2.0, 512.0
 
 
 def main() -> int:
+    import hostile_onnx
     import hostile_pt2
     from foreign import show
 
-    kinds = {".pt2": hostile_pt2.files()}
+    kinds = {".pt2": hostile_pt2.files(), ".onnx": hostile_onnx.files()}
     worst_time, worst_memory, failures, count = 0.0, 0.0, 0, 0
     for suffix, files in kinds.items():
         for name, data in files.items():

@@ -28,6 +28,10 @@ def show(suffix: str, data: bytes) -> Outcome:
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         path = Path(folder) / f"model{suffix}"
         path.write_bytes(data)
+        for link, target in (("link", "/etc/passwd"), ("linked", "/etc")):
+            (Path(folder) / link).symlink_to(target)
+        (Path(folder) / "folder").mkdir()
+        before = set(Path(folder).iterdir())
         home = str(Path(__file__).resolve().parents[2])
         start = time.perf_counter()
         command = [sys.executable, "-m", "lumpnet", "show", path.name]
@@ -36,7 +40,7 @@ def show(suffix: str, data: bytes) -> Outcome:
         _, status, usage = os.wait4(child.pid, 0)
         seconds = time.perf_counter() - start
         child.returncode = os.waitstatus_to_exitcode(status)
-        left = sorted(p.name for p in Path(folder).iterdir() if p != path)
+        left = sorted(p.name for p in Path(folder).iterdir() if p not in before)
         if path.read_bytes() != data:
             left.append("another file in the file's place")
         texts = [(f.seek(0), f.read().decode())[1] for f in (out, err)]

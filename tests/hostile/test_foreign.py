@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
+import hostile_onnx
 import pytest
 from foreign import Outcome, show
 from hostile_pt2 import HARMLESS, files, pack, valid
@@ -13,7 +14,7 @@ SECONDS = 20.0
 """Ten times what one refusal may take; `python -m tests.hostile` prints what it takes."""
 MEBIBYTES = 512.0
 
-PT2 = files()
+PT2, ONNX = files(), hostile_onnx.files()
 
 
 @cache
@@ -45,6 +46,18 @@ def test_a_spoiled_program(what: str) -> None:
     is_refused(show(".pt2", PT2[what]))
 
 
+def test_the_model_is_good_before_it_is_spoiled() -> None:
+    outcome = show(".onnx", hostile_onnx.valid())
+    assert outcome.code == 0, outcome
+    assert outcome.left == []
+
+
+@pytest.mark.parametrize("what", ONNX)
+def test_a_spoiled_model(what: str) -> None:
+    assert ONNX[what] != hostile_onnx.valid()
+    is_refused(show(".onnx", ONNX[what]))
+
+
 @pytest.mark.parametrize("what", HARMLESS)
 def test_what_is_never_looked_at_is_never_executed(what: str) -> None:
     outcome = show(".pt2", pack(HARMLESS[what](valid())))
@@ -54,6 +67,7 @@ def test_what_is_never_looked_at_is_never_executed(what: str) -> None:
 
 def test_there_are_many() -> None:
     assert len(PT2) >= 100
+    assert len(ONNX) >= 100
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".bin", ".ckpt", ".pkl"])
