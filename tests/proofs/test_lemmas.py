@@ -28,9 +28,11 @@ KINDS = [
         "dropout",
     ),
     *("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "mean"),
+    *("rnn", "lstm", "gru"),
 ]
 GENERAL = ["unobserved", "constants", "composition", "rounding"]
 SHARED = {"dropout": "identity", "adaptive_avg_pool": "adaptive_pool", "adaptive_max_pool": "adaptive_pool", "softmax": "opaque"}
+SHARED |= dict.fromkeys(("rnn", "lstm", "gru"), "recurrent")
 LEMMAS = every()
 
 
