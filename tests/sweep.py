@@ -19,6 +19,7 @@ import numpy as np
 
 from lumpnet.api import Reduction, onnx_bytes, reduce
 from lumpnet.errors import LumpnetError
+from lumpnet.evidence.sampling import choices
 from lumpnet.ir import Graph
 from lumpnet.lift.onnx import lift_onnx
 from lumpnet.ops.sites import run
@@ -99,10 +100,12 @@ def agreement(data: Any, path: Path, result: Reduction, batches: tuple[int, ...]
 
 
 def _inputs(graph: Graph, batch: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    def one(shape: tuple[int, ...], dtype: str) -> np.ndarray:
-        return rng.normal(size=shape).astype(dtype) if dtype.startswith("float") else rng.integers(0, 2, size=shape).astype(dtype)
+    """Normal numbers; integers that every table knows."""
 
-    return {v.name: one((batch, *(int(d or 0) for d in v.shape[1:])), v.dtype) for v in graph.inputs}
+    def one(shape: tuple[int, ...], dtype: str, most: int | None) -> np.ndarray:
+        return rng.normal(size=shape).astype(dtype) if dtype.startswith("float") else rng.integers(0, most or 2, size=shape).astype(dtype)
+
+    return {v.name: one((batch, *(int(d or 0) for d in v.shape[1:])), v.dtype, most) for v, most in zip(graph.inputs, choices(graph), strict=True)}
 
 
 def _type(text: str) -> str:

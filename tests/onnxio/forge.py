@@ -38,6 +38,7 @@ class Forge:
         if rank >= 3:
             self.shape[0] = int(self.rng.choice([1, 2, 4, 4]))
         self.values["input"] = self.shape
+        self.tokens = 0
 
     def pick(self, *ranks: int) -> tuple[str, list[int]]:
         """A value of one of these ranks (with the batch), the newest first."""
@@ -114,6 +115,8 @@ class Forge:
     def model(self, outputs: list[str]) -> onnx.ModelProto:
         first = 1 if self.one else BATCH
         infos = [helper.make_tensor_value_info("input", TensorProto.FLOAT, [first, *self.shape])]
+        if self.tokens:
+            infos.append(helper.make_tensor_value_info("tokens", TensorProto.INT64, [first, self.tokens]))
         outs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["M", *self.values[n]]) for n in outputs]
         graph = helper.make_graph(self.nodes, "forged", infos, outs, self.tensors)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)

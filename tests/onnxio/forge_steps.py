@@ -360,6 +360,12 @@ def gather(f: Forge) -> None:
 
 
 @step
+def embedding(f: Forge) -> None:
+    f.tokens = f.tokens or f.int(1, 4)
+    f.add("Gather", [f.weight(f.int(2, 6), f.int(1, 5)), "tokens"], **({"axis": 0} if f.maybe() else {}))
+
+
+@step
 def pad(f: Forge) -> None:
     x, s = f.pick()
     modes = ["constant", "constant", "reflect", "edge", *(["wrap"] if f.opset >= 19 else [])]
@@ -457,3 +463,31 @@ def repeated_constant(f: Forge) -> None:
 @step
 def subtracted_input(f: Forge) -> None:
     f.add("Sub", ["input", f.const(f.rng.normal(size=[1, *f.shape]) if f.maybe() else np.zeros([1, *f.shape]))])
+
+
+@step
+def recurrent(f: Forge) -> None:
+    """Time first, as exporters write it; the sequence or the last state, one direction or two."""
+    x, (_, into) = f.pick(3)
+    operator, n = str(f.rng.choice(["RNN", "LSTM", "GRU"])), f.int(1, 3)
+    way = str(f.rng.choice(["forward", "reverse", "bidirectional"]))
+    gates, count = {"RNN": 1, "LSTM": 4, "GRU": 3}[operator], 1 + (way == "bidirectional")
+    attrs = {"linear_before_reset": f.int(0, 1)} if operator == "GRU" else {}
+    if operator == "RNN" and f.maybe():
+        attrs["activations"] = ["Relu"] * count
+    sequence = f.add("Transpose", [x], perm=[1, 0, 2])[0]
+    weights = [f.const(f.rng.normal(size=(count, gates * n, m)) / 2) for m in (into, n)]
+    bias = [f.const(f.rng.normal(size=(count, 2 * gates * n)))] if f.maybe(0.7) else []
+    states = []
+    if bias and f.maybe(0.3) and not f.one:
+        batch = f.add("Gather", [f.add("Shape", [x])[0], f.ints([0])], axis=0)[0]
+        states = ["", f.add("ConstantOfShape", f.add("Concat", [f.ints([count]), batch, f.ints([n])], axis=0))[0]]
+    y, last = f.add(operator, [sequence, *weights, *bias, *states], 2, direction=way, hidden_size=n, **attrs)
+    if f.maybe(0.4):
+        f.add("Gather", [last, f.const(count - 1, np.int64)], axis=0)
+    elif way == "bidirectional":
+        y = f.add("Reshape", [f.add("Transpose", [y], perm=[0, 2, 1, 3])[0], f.ints([0, 0, -1])])[0]
+        f.add("Transpose", [y], perm=[1, 0, 2])
+    else:
+        y = f.add("Squeeze", [y, f.ints([1])])[0]
+        f.add("Transpose", [y], perm=[1, 0, 2])

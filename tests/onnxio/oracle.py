@@ -8,6 +8,7 @@ import onnxruntime
 from onnx.reference import ReferenceEvaluator
 
 from lumpnet.errors import LumpnetError
+from lumpnet.evidence.sampling import choices
 from lumpnet.ir import Graph
 from lumpnet.lift.onnx import lift_onnx
 from lumpnet.lower.onnx import model_bytes
@@ -33,10 +34,15 @@ def evaluated(data: bytes, inputs: dict[str, np.ndarray]) -> list[np.ndarray] | 
 
 
 def inputs_for(graph: Graph, batch: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    return {v.name: rng.normal(size=(batch, *v.shape[1:])).astype(v.dtype) for v in graph.inputs}
+    """Normal numbers; integers that every table knows."""
+
+    def one(shape: tuple[int, ...], dtype: str, most: int | None) -> np.ndarray:
+        return rng.normal(size=shape).astype(dtype) if most is None else rng.integers(0, most, size=shape).astype(dtype)
+
+    return {v.name: one((batch, *v.shape[1:]), v.dtype, most) for v, most in zip(graph.inputs, choices(graph), strict=True)}
 
 
-def disagreement(one: list[np.ndarray], two: list[np.ndarray]) -> str | None:
+def disagreement(one: list[np.ndarray], two: list[np.ndarray], tolerance: float = 2e-3) -> str | None:
     """Where two results differ by more than rounding; what is no number is compared as such."""
     for k, (a, b) in enumerate(zip(one, two, strict=True)):
         if a.shape != b.shape:
@@ -47,7 +53,7 @@ def disagreement(one: list[np.ndarray], two: list[np.ndarray]) -> str | None:
             continue
         scale = max(1.0, float(np.abs(a[good]).max()))
         worst = float(np.abs(a[good] - b[good]).max())
-        if worst > 2e-3 * scale:
+        if worst > tolerance * scale:
             return f"output {k}: off by {worst:.3g} of {scale:.3g}"
     return None
 

@@ -357,7 +357,7 @@ def a_constant_output(folder: Path) -> onnx.ModelProto:
     return model(tensors=[numpy_helper.from_array(np.ones(4, np.float32), "y")])
 
 
-@refused("moves the batch")
+@refused("batch is on axis 1")
 def the_batch_is_moved(folder: Path) -> onnx.ModelProto:
     return model(node("Transpose", "x"))
 

@@ -40,6 +40,7 @@ class Call:
         self.where = f"node {proto.name or (proto.output[0] if proto.output else '')!r} ({self.kind})"
         self.attrs = self._attributes()
         self.bare = any(isinstance(x, Val) and x.bare for x in inputs)
+        self.ats = {x.at for x in inputs if isinstance(x, Val)}
 
     @cached_property
     def name(self) -> str:
@@ -132,7 +133,8 @@ class Call:
         rank -= self.bare
         if not -rank <= value < rank:
             self.refuse(f"axis {value} of {rank} axes", "an axis of its input", "export the model again")
-        return value % rank + self.bare
+        axis, at = value % rank + self.bare, max(self.ats, default=0)
+        return axis if axis > at or not at else 0 if axis == at else axis + 1
 
     def used(self, k: int) -> bool:
         """Whether output k is there and something reads it."""
@@ -159,7 +161,7 @@ class Call:
 
     def strip(self) -> None:
         """Make every value bare, so that axes are those of the file."""
-        self.bare = True
+        self.bare, self.ats = True, {0}
         for k, x in enumerate(self.inputs):
             if isinstance(x, Val) and not x.bare:
                 self.inputs[k] = self.emit("reshape", [x], {"shape": x.written}, part=f"whole{k}")

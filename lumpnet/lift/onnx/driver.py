@@ -38,6 +38,11 @@ LEADING = {*PLAIN, "LeakyRelu", "Elu", "Celu", "Selu", "Softplus", "HardSigmoid"
 """Operators without axes of their own, to which one more in front is nothing new."""
 
 
+SAME = {*PLAIN, "LeakyRelu", "Elu", "Clip", "Identity", "Cast", "Dropout", "Slice", "Concat", "Split"}
+MOVED = {*SAME, "Transpose", "Squeeze", "Gather", "Reshape", "Shape", "RNN", "LSTM", "GRU"}
+"""Operators that take values whose batch is on another axis than 0, and (`SAME`) leave it where it is."""
+
+
 def lift_onnx(source: str | Path | bytes) -> Graph:
     """The graph of an ONNX model, given by its path or its bytes; nothing in it is executed.
 
@@ -154,7 +159,9 @@ class Lifting:
             answer = self._converted(call)
             if answer is not None:
                 return answer
-        if not call.bare:
+        if any(call.ats) and not self.one:
+            self._refuse_moved(call)
+        if not call.bare and not any(call.ats):
             return opaque(call)
         if call.kind not in LEADING:
             self._refuse_bare(call)
@@ -163,21 +170,28 @@ class Lifting:
 
     def _converted(self, call: Call) -> Answer:
         """The converter's answer; where it has none, nothing is left of its attempt."""
-        before, notes, inputs = set(self.nodes), len(self.notes), list(call.inputs)
+        before, notes, inputs, ats, bare = set(self.nodes), len(self.notes), list(call.inputs), call.ats, call.bare
         try:
-            if call.bare:
+            moved = call.ats != {0} and (call.kind not in MOVED or len(call.ats) > 1)
+            if call.bare or (moved and self.one):
                 if call.kind not in BARE:
                     self._refuse_bare(call)
                 call.strip()
+            elif moved:
+                self._refuse_moved(call)
             answer = CONVERTERS[call.kind](call)
             if answer is not None:
-                return answer
+                return _at(answer, max(call.ats)) if call.kind in SAME else answer
         except NoRule:
             pass
         self.nodes = {name: node for name, node in self.nodes.items() if name in before}
-        call.inputs = inputs
+        call.inputs, call.ats, call.bare = inputs, ats, bare
         del self.notes[notes:]
         return None
+
+    def _refuse_moved(self, call: Call) -> NoReturn:
+        found = f"it takes a value whose batch is on axis {max(call.ats)}"
+        call.refuse(found, "values (batch, ...), but in recurrent layers, and transpositions and selections around them", "move the batch back to axis 0")
 
     def _refuse_bare(self, call: Call) -> NoReturn:
         found = "it takes a value without the batch axis, which the file removed because it is for one example"
@@ -248,7 +262,10 @@ class Lifting:
         return Graph(self.inputs, nodes, tuple(results), tensors, frozenset(buffers), notes)
 
     def _with_batch(self, x: Val) -> Val:
-        """An output that has the batch axis."""
+        """An output that has the batch on axis 0."""
+        if x.at:
+            hint = "transpose the output, batch first"
+            raise LiftError(f"output {x.name!r}", f"its batch is on axis {x.at}", "outputs (batch, ...)", hint)
         if not x.bare:
             return x
         if x.sizes[:1] != [1]:
@@ -268,6 +285,13 @@ class Lifting:
             if node.name in needed:
                 needed |= set(node.inputs)
         return [n for n in self.nodes.values() if n.name in needed]
+
+
+def _at(answer: Answer, at: int) -> Answer:
+    """The answer's values, with the batch where the operands have it."""
+    if isinstance(answer, Val):
+        return replace(answer, at=at)
+    return answer if isinstance(answer, Const) or answer is None else [replace(x, at=at) if isinstance(x, Val) else x for x in answer]
 
 
 def _folded(call: Call) -> Answer:

@@ -72,13 +72,15 @@ class Val:
     """A value of the graph under construction; the batch is on axis 0.
 
     `bare` says that the file, which is for one example, has no axis for it: it
-    says (4, 36) where the graph has (batch, 4, 36).
+    says (4, 36) where the graph has (batch, 4, 36). `at` is where the file has it
+    otherwise: (time, batch, units) is the graph's (batch, time, units) with `at` 1.
     """
 
     name: str
     shape: Shape
     dtype: str
     bare: bool = False
+    at: int = 0
 
     @property
     def rank(self) -> int:
@@ -92,7 +94,7 @@ class Val:
     @property
     def written(self) -> list[int]:
         """Its shape in a file that is for one example."""
-        return self.sizes if self.bare else [1, *self.sizes]
+        return self.sizes if self.bare else [*self.sizes[: self.at], 1, *self.sizes[self.at :]]
 
     @property
     def sizes(self) -> list[int]:

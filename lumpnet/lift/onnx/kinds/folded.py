@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 
 from lumpnet.lift.onnx.call import Call
+from lumpnet.lift.onnx.kinds.sizes import zeros
 from lumpnet.lift.onnx.operands import Batch, Const
 from lumpnet.lift.onnx.registry import folds
 from lumpnet.lift.onnx.tensors import NAMES, array_of
@@ -152,6 +153,10 @@ def _gather(call: Call, array: np.ndarray) -> np.ndarray | None:
 
 @moves("Expand")
 def _expand(call: Call, array: np.ndarray) -> np.ndarray | None:
+    target = call.sizes("shape", 1) or []
+    if Batch() in target[1:] and target.count(Batch()) == 1 and array.size == 1 and not array.any():
+        found = zeros(target)
+        return None if found is None else found.array
     shape = np.broadcast_shapes(array.shape, tuple(call.ints("shape", 1) or ()))
     return np.broadcast_to(array, shape) if np.prod(shape) <= MAX_FOLDED else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lumpnet.lift.onnx.call import Call, NoRule
 from lumpnet.lift.onnx.kinds.shaping import AWAY, HINT, STAY, reshaped
@@ -91,7 +92,7 @@ def gather(call: Call) -> Answer:
     axis = call.axis(call.attrs["axis"], value.rank)
     if not isinstance(index, Const) or index.array.dtype.kind not in "iu":
         raise NoRule
-    if axis == 0 and call.lifting.one:
+    if axis == 0 and call.lifting.one and not value.at:
         call.strip()
         value, axis = call.val(0), 1
     if axis == 0:
@@ -102,7 +103,12 @@ def gather(call: Call) -> Answer:
     sizes = [*value.sizes[: axis - 1], *index.array.shape, *value.sizes[axis:]]
     one = index.array.ndim == 1
     y = selected(call, value, [(axis, [v % n for v in picks])], part="" if one else "selected")
-    return y if one or not isinstance(y, Val) else reshaped(call, y, sizes)
+    if one and isinstance(y, Val):
+        return replace(y, at=value.at)
+    if not isinstance(y, Val) or (value.at and index.array.ndim):
+        raise NoRule
+    y = reshaped(call, y, sizes)
+    return replace(y, at=value.at - (0 < axis <= value.at)) if isinstance(y, Val) else None
 
 
 @converts("Expand")
@@ -158,7 +164,7 @@ def resize(call: Call) -> Answer:
     """Nearest neighbour by whole factors, where every way to round gives the same neighbour."""
     x = call.val(0)
     factors = _factors(call, x)
-    if call.attrs["mode"] != "nearest" or factors is None or x.rank < 3 or factors[0] != 1:
+    if call.attrs["mode"] != "nearest" or factors is None or not 3 <= x.rank <= 5 or factors[0] != 1:
         raise NoRule
     way = (call.get("coordinate_transformation_mode", "asymmetric"), call.get("nearest_mode", "floor"))
     if call.kind == "Resize" and way not in (("asymmetric", "floor"), ("half_pixel", "round_prefer_floor"), ("half_pixel", "round_prefer_ceil")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from lumpnet.lift.onnx.call import Call, NoRule
 from lumpnet.lift.onnx.operands import Answer, Batch, Const, Operand, Size, Val
@@ -25,11 +26,29 @@ def reshape(call: Call) -> Answer:
     x, target = call.val(0), call.sizes("shape", 1)
     if target is None:
         raise NoRule
+    if x.at and not call.lifting.one:
+        return _behind_moved(call, x, target)
     if not call.get("allowzero", 0):
         target = [_copied(call, x, k) if v == 0 else v for k, v in enumerate(target)]
     if call.lifting.one:
-        return call.arranged(x, _concrete(call, x, target))
+        if x.at:
+            call.strip()
+        return call.arranged(call.val(0), _concrete(call, x, target))
     return reshaped(call, x, _behind_batch(call, x, target))
+
+
+def _behind_moved(call: Call, x: Val, target: list[Size]) -> Answer:
+    """Where the batch is on another axis: the axes before it stay, those behind it may be arranged anew."""
+    before, rest = target[: x.at], target[x.at + 1 :]
+    same = len(target) > x.at and target[x.at] in (0, Batch()) and all(v in (0, n) for v, n in zip(before, x.sizes[: x.at], strict=True))
+    if not same or call.get("allowzero", 0) or any(isinstance(v, Batch) or v == 0 for v in rest):
+        raise NoRule
+    n, sizes = math.prod(x.sizes[x.at :]), [v for v in rest if isinstance(v, int)]
+    known = math.prod(v for v in sizes if v != -1)
+    if sizes.count(-1) > 1 or known < 1 or n % known or (-1 not in sizes and known != n):
+        raise NoRule
+    y = reshaped(call, x, [*x.sizes[: x.at], *(n // known if v == -1 else v for v in sizes)])
+    return replace(y, at=x.at) if isinstance(y, Val) else None
 
 
 def _copied(call: Call, x: Val, k: int) -> Size:
@@ -88,9 +107,12 @@ def flatten(call: Call) -> Answer:
 def squeeze(call: Call) -> Answer:
     x, given = call.val(0), call.ints("axes", 1)
     axes = [call.axis(a, x.rank) for a in given] if given is not None else [k for k, n in enumerate(x.sizes, 1) if n == 1]
-    if call.lifting.one and given is not None and all(x.written[a - x.bare] == 1 for a in axes):
+    if call.lifting.one and not x.at and given is not None and all(x.written[a - x.bare] == 1 for a in axes):
         return call.arranged(x, [n for k, n in enumerate(x.written, x.bare) if k not in axes])
-    if 0 in axes or (given is None and call.lifting.one) or any(x.shape[a] != 1 for a in axes):
+    if x.at and given is not None and 0 not in axes and all(x.shape[a] == 1 for a in axes):
+        y = reshaped(call, x, [n for k, n in enumerate(x.sizes, 1) if k not in axes])
+        return replace(y, at=x.at - sum(a <= x.at for a in axes)) if isinstance(y, Val) else None
+    if x.at or 0 in axes or (given is None and call.lifting.one) or any(x.shape[a] != 1 for a in axes):
         call.refuse(f"it removes the axes {given if given is not None else 'of size 1, the batch among them'}", "axes of size 1 behind the batch", HINT)
     return reshaped(call, x, [n for k, n in enumerate(x.sizes, 1) if k not in axes])
 
@@ -120,12 +142,21 @@ def transpose(call: Call) -> Answer:
     perm = list(call.get("perm") or range(x.axes)[::-1])
     if sorted(perm) != list(range(x.axes)):
         call.refuse(f"the permutation {perm}", f"one of {x.axes} axes", "check the model")
-    if x.bare or (perm[0] != 0 and call.lifting.one):
+    if not x.bare and (x.at or perm[0] != 0):
+        return _moving(call, x, perm)
+    if x.bare:
         call.strip()
         x, perm = call.val(0), [0, *(p + 1 for p in perm)]
-    if perm[0] != 0:
-        call.refuse(f"{AWAY}: the permutation {perm}", STAY, HINT)
     return call.emit("permute", [x], {"dims": perm}) if perm != sorted(perm) else call.passed(x)
+
+
+def _moving(call: Call, x: Val, perm: list[int]) -> Answer:
+    """The batch goes from one axis of the file to another; the graph keeps it in front, and permutes the rest."""
+    ours = {axis: 0 if axis == x.at else axis + (axis < x.at) for axis in perm}
+    dims = [0, *(ours[axis] for axis in perm if axis != x.at)]
+    at = perm.index(x.at)
+    y = call.emit("permute", [x], {"dims": dims}) if dims != sorted(dims) else call.passed(x)
+    return replace(y, at=at) if isinstance(y, Val) else None
 
 
 @converts("DepthToSpace", "SpaceToDepth")

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from lumpnet.lift.onnx.call import Call, NoRule
-from lumpnet.lift.onnx.operands import Answer, Batch, Const, Val
+from lumpnet.lift.onnx.operands import Answer, Batch, Const, Size, Val
 from lumpnet.lift.onnx.registry import converts, folds
 
 MAX_FILL = 1 << 24
@@ -15,7 +15,7 @@ MAX_FILL = 1 << 24
 
 def sizes_of(x: Val) -> np.ndarray:
     out = np.empty(x.axes, dtype=object)
-    out[:] = x.sizes if x.bare else [Batch(), *x.sizes]
+    out[:] = x.sizes if x.bare else [*x.sizes[: x.at], Batch(), *x.sizes[x.at :]]
     return out
 
 
@@ -46,11 +46,19 @@ def known_shape(call: Call) -> Const | None:
     return Const(sizes[slice(call.get("start", 0), call.get("end"))])
 
 
+def zeros(target: list[Size]) -> Const | None:
+    """Zeros, as an initial state of recurrent layers has them, one axis the batch's: of `object`, so that nothing else takes them."""
+    sizes = [1 if isinstance(v, Batch) else v for v in target]
+    return Const(np.zeros(sizes, dtype=object)) if min(sizes) > 0 and math.prod(sizes) <= MAX_FILL else None
+
+
 @folds("ConstantOfShape")
 def constant_of_shape(call: Call) -> Const | None:
     """One number throughout; an axis 0 of the batch's size is kept as 1 and marked."""
     target = call.sizes("", 0)
     value = call.get("value")
+    if target and value is None and Batch() in target[1:] and target.count(Batch()) == 1:
+        return zeros(target)
     if target is None or Batch() in target[1:]:
         return None
     sizes = [v for v in target if isinstance(v, int)]
