@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from mutant_campaign import Judge, Result, examine
 
-from lumpnet.check.rules import affine, arithmetic, elementwise, entries, layout, lookup, norm, pooling, recurrent
+from lumpnet.check.rules import affine, arithmetic, elementwise, entries, layout, lookup, norm, pooling, recurrent, softmax
 
 
 def trials(name: str, count: int, seed: int, folder: Path) -> Result:
@@ -60,6 +60,7 @@ HOLES: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "taps read": (affine, "taps_read", lambda n, kernel, *rest: np.ones((1, kernel), np.bool_), "conv_transpose"),
     "rows of a transposed weight": (affine.Affine, "proportional", nothing, "conv_transpose"),
     "every entry of a table": (lookup, "_follows", lambda *args: True, "embedding"),
+    "scale before a softmax": (softmax, "_shifted", lambda *args: True, "softmax"),
     "equal rows": (affine.Affine, "proportional", nothing, "conv"),
     "offsets": (affine.Affine, "offsets", nothing, "conv"),
     "functions": (elementwise, "carry", nothing, "relu"),
