@@ -59,7 +59,7 @@ class Opaque(Pin):
     kind = "opaque"
 
     def run(self, site: Site, xs: Sequence[np.ndarray]) -> np.ndarray:
-        raise NoExactValue(site.node.name, f"{site.attrs['target']} runs in PyTorch only")
+        raise NoExactValue(site.node.name, f"{site.attrs['target']} is not evaluated here")
 
     def why_pinned(self, site: Site) -> str:
         return f"no rule for {site.attrs['target']}"

@@ -15,6 +15,7 @@ KINDS = [
     *("identity", "dropout", "add", "mul", "mul_constant", "add_constant", "div_constant", "constant", "concat", "reshape", "permute"),
     *("index_select", "softmax", "opaque", *PINNED),
     *("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "mean"),
+    *("rnn", "lstm", "gru"),
 ]
 GENERAL = ["unobserved", "constants", "composition", "rounding"]
 SHARED = {
@@ -22,6 +23,7 @@ SHARED = {
     "adaptive_avg_pool": "adaptive_pool",
     "adaptive_max_pool": "adaptive_pool",
     **dict.fromkeys(("layer_norm", "rms_norm", "group_norm", "instance_norm", "matmul", "div"), "opaque"),
+    **dict.fromkeys(("rnn", "lstm", "gru"), "recurrent"),
 }
 LEMMAS = every()
 

@@ -57,12 +57,6 @@ def _rational(case: Case, offset: Fraction | Surd) -> Fraction:
 
 KINDS = {
     "constant": Kind(
-        _shape,
-        _constant,
-        roles=("value",),
-        attrs={"shape": integers(0), "axis": integer(1)},
-        free=("shape",),
-        counterpart=any_input,
-        operands=DTYPES,
+        _shape, _constant, roles=("value",), attrs={"shape": integers(0), "axis": integer(1)}, free=("shape",), counterpart=any_input, operands=DTYPES
     ),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,13 +16,16 @@ from lumpnet.ir import FLOATS, Graph, Shape
 from lumpnet.lift.torch import kinds as _kinds  # noqa: F401  (fills the registry)
 from lumpnet.lift.torch.assemble import Draft, assemble
 from lumpnet.lift.torch.call import Call
-from lumpnet.lift.torch.export import export_module
+from lumpnet.lift.torch.export import Exported, export_module
 from lumpnet.lift.torch.names import Stack, common, stack_of
 from lumpnet.lift.torch.opaque import check_function, encode
-from lumpnet.lift.torch.operands import Deferred, Form, Items, Operand, Param, Parts, Size, Val, is_batched
+from lumpnet.lift.torch.operands import Deferred, Form, Items, Operand, Param, Parts, Size, Stacked, Val, is_batched
 from lumpnet.lift.torch.program import Program, dtype_name
-from lumpnet.lift.torch.registry import CONVERTERS, FOLDERS, SPLITTERS
+from lumpnet.lift.torch.registry import CONVERTERS, EXPANDERS, FOLDERS, SPLITTERS, Emit
 from lumpnet.lift.torch.tidy import tidied
+
+FOLDED = 1 << 24
+"""So many numbers may be folded from few: a file can ask for any number of copies."""
 
 NUMBERS = (torch.SymInt, torch.SymFloat, torch.SymBool, int, float)
 
@@ -35,7 +38,12 @@ def lift_module(module: nn.Module, example_inputs: tuple[torch.Tensor, ...]) -> 
     node. Raises `LiftError` where the network cannot be written down without
     changing it, and `GraphError` for NaN or infinite parameters.
     """
-    lifting = _Lifting(Program(export_module(module, example_inputs)))
+    return lift_exported(export_module(module, example_inputs))
+
+
+def lift_exported(exported: Exported) -> Graph:
+    """The graph of an exported program, whoever exported it. Raises as `lift_module` does."""
+    lifting = _Lifting(Program(exported))
     outputs: list[Val] = []
     for node in lifting.program.exported.program.graph.nodes:
         if node.op == "call_function":
@@ -90,10 +98,13 @@ class _Lifting:
 
     def _operator(self, node: FxNode) -> Operand:
         call, target = self._as_call(node), str(node.target)
-        if call.operands and all(isinstance(o, Param) for o in call.operands.values()) and target in FOLDERS:
+        if target in FOLDERS and _modest(call):
             folded = FOLDERS[target](call)
             if folded is not None:
                 return folded
+        expanded = EXPANDERS[target](call, self._emitter(call)) if target in EXPANDERS else None
+        if expanded is not None:
+            return replace(expanded, rest=self._deferred(call)) if isinstance(expanded, Items) else expanded
         parts = SPLITTERS[target](call) if target in SPLITTERS else None
         if parts is not None:
             return parts
@@ -117,13 +128,12 @@ class _Lifting:
             path,
             self.program.shape(first, _depends(operands)),
             dtype_name(first),
-            self._source(dtype_name(first)),
+            self._source(),
         )
 
-    def _source(self, dtype: str) -> Val | None:
-        """The first input of this dtype, else the first of any."""
-        found = sorted(self.program.inputs, key=lambda v: v.dtype != dtype)
-        return next((Val(v.name, v.shape, v.dtype) for v in found), None)
+    def _source(self) -> Val:
+        value = self.program.inputs[0]
+        return Val(value.name, value.shape, value.dtype)
 
     def _operand(self, node: FxNode, user: FxNode) -> Operand:
         if node not in self.env:
@@ -134,17 +144,21 @@ class _Lifting:
 
     def _item(self, node: FxNode) -> Operand:
         parent: Any = node.args[0]
-        source = self._operand(parent, node)
+        item: Any = node.args[1]
+        source, ends = self._operand(parent, node), None
         if isinstance(source, Parts):
-            part = source.items[int(str(node.args[1]))]
+            part = source.items[item]
             return self._form(stack_of(node), part) if isinstance(part, Form) else part
         if isinstance(source, Items):
-            if node.args[1] == 0:
+            if item == 0:
                 return source.first
-            source = source.rest
+            assert source.rest is not None
+            ends, source = source.ends.get(item), source.rest
         assert isinstance(source, Deferred)
         value = node.meta["val"]
         call = Deferred(self._next(), node, self.program.shape(value, _depends(source.operands)), dtype_name(value), {parent: source})
+        if ends is not None:
+            return Stacked(call.order, node, call.shape, call.dtype, call.operands, ends)
         return self._settle(call) if _placed(call, source.operands) else call
 
     def _opaque(self, call: Call) -> Operand:
@@ -176,6 +190,9 @@ class _Lifting:
             self._advise(call.node)
         return self.settled[call]
 
+    def _emitter(self, call: Call) -> Emit:
+        return lambda form, shape, name: self._emit(stack_of(call.node), name, form, shape, call.dtype)
+
     def _emit(self, stack: Stack, operation: str, form: Form, shape: Shape | None, dtype: str) -> Val:
         assert shape is not None
         operands = [self._form(stack, v) if isinstance(v, Form) else self._settle(v) if isinstance(v, Deferred) else v for v in form.inputs]
@@ -196,6 +213,13 @@ class _Lifting:
 def _reads_first(node: FxNode) -> bool:
     """Converters speak of the first output of an operator with several."""
     return not isinstance(node.meta["val"], tuple | list) or any(user.args[1] == 0 for user in node.users)
+
+
+def _modest(call: Call) -> bool:
+    """Whether the call reads parameters alone and gives not many more numbers than they hold."""
+    sizes = [o.tensor.numel() for o in call.operands.values() if isinstance(o, Param)]
+    result = call.node.meta["val"]
+    return bool(sizes) and len(sizes) == len(call.operands) and isinstance(result, torch.Tensor) and result.numel() <= max(FOLDED, 4 * sum(sizes))
 
 
 def _placed(call: Deferred, operands: Mapping[FxNode, Operand]) -> bool:

@@ -61,6 +61,9 @@ class _Lowering:
 
     def _place(self, node: Node) -> str:
         """The path of the submodule that computes the node."""
+        if str(node.attrs.get("target", "")).startswith("onnx::"):
+            hint = "write the network as ONNX: -o FILE.onnx, or lumpnet.lower.onnx.save_onnx"
+            raise GraphError(f"node {node.name!r}", f"{node.attrs['target']} is an operator of ONNX", "operators that PyTorch has", hint)
         path = node.module.path if node.module else ""
         if path in self.leaves and _same_layer(self.leaves[path], node):
             return path
@@ -111,9 +114,13 @@ class _Lowering:
 
 def _set(leaf: nn.Module, slot: str, tensor: torch.Tensor | None) -> None:
     """Fill a slot of a layer with a tensor, a parameter or nothing."""
+    if tensor is None and not hasattr(leaf, slot):
+        return
     leaf._parameters.pop(slot, None)
     leaf._buffers.pop(slot, None)
-    if isinstance(tensor, nn.Parameter) or (tensor is None and slot in ("weight", "bias")):
+    if isinstance(tensor, nn.Parameter):
+        setattr(leaf, slot, tensor)  # recurrent layers keep a list of their own of what is set
+    elif tensor is None and slot in ("weight", "bias"):
         leaf.register_parameter(slot, tensor)
     else:
         leaf.register_buffer(slot, tensor)
