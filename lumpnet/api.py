@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 from lumpnet.certificate import Certificate, dumps, loads
 from lumpnet.check import check_files
 from lumpnet.check.files import read_network_file
-from lumpnet.check.graph import read_graph
+from lumpnet.check.graph import KEY, read_graph
 from lumpnet.check.outcome import Unsure
 from lumpnet.check.rules import KINDS
 from lumpnet.errors import FileError, LiftError, LumpnetError
 from lumpnet.ir import Graph, load_network, network_bytes, write_whole
+from lumpnet.lift.files import FOREIGN, foreign, network_file_of, refuse_weights
 from lumpnet.quotient import certificate as claim
 from lumpnet.quotient import plan
 from lumpnet.quotient.explain import Size, measure, pinned, removed
@@ -71,11 +72,26 @@ class Network:
     def load(path: str | Path) -> Network:
         """Read a network file, once the checker's strict reader has found it well formed; nothing in it is executed.
 
-        Raises `FileError`, `GraphError`. Operators the checker has no rule for may pass.
+        A `.pt2` or `.onnx` file is lifted in a child process with limits, and
+        the network file that it answers is read in the same way. Raises
+        `FileError`, `GraphError`, `LiftError`. Operators the checker has no rule
+        for may pass.
         """
-        with suppress(Unsure):
-            read_graph(read_network_file(path), KINDS)
-        return Network(load_network(path))
+        if not foreign(path):
+            return _load(path)
+        with tempfile.TemporaryDirectory(prefix="lumpnet-") as folder:
+            answer = Path(folder) / f"{Path(path).stem[:100]}.safetensors"
+            answer.write_bytes(network_file_of(path))
+            return _load(answer)
+
+
+def _load(path: str | Path) -> Network:
+    file = read_network_file(path)
+    if KEY not in file.metadata:
+        refuse_weights(path)
+    with suppress(Unsure):
+        read_graph(file, KINDS)
+    return Network(load_network(path))
 
 
 def lift(model: torch.nn.Module | str | Path, example_inputs: Any = None) -> Network:
@@ -266,8 +282,8 @@ def reduce(
 def check(original: Any, reduced: Any, certificate: Certificate | str | Path, *, example_inputs: Any = None, smt: bool = False) -> Verdict:
     """What the independent checker says of a certificate.
 
-    original and reduced are network files, `Network`s, or models: ONNX files and
-    `nn.Module`s are lifted again (modules with example_inputs) and must give the
+    original and reduced are network files, `Network`s, or models: `.pt2` and ONNX files
+    and `nn.Module`s are lifted again (modules with example_inputs) and must give the
     bound network file byte for byte; the lift itself is trusted, that of a module
     compared with it on sampled inputs. With smt=True, Z3 is asked for a second opinion. Raises `LumpnetError`
     for files that cannot be read.
@@ -280,11 +296,11 @@ def check(original: Any, reduced: Any, certificate: Certificate | str | Path, *,
         for which, model, path in zip(("original", "reduced"), (original, reduced), paths, strict=True):
             if isinstance(model, Network) or ((is_file := isinstance(model, str | Path)) and not _foreign(model)):
                 continue
-            differs = _other_lift(which, path, written, "lift_onnx" if is_file else "lift")
+            differs = _other_lift(which, path, written, _lift_key(model))
             if differs is not None:
                 return differs
             if is_file:
-                vouched.append(f"lift of the {which} from ONNX: trusted")
+                vouched.append(f"lift of the {which} from {Path(model).name}: trusted")
                 continue
             from lumpnet.evidence.sampling import choices, compare  # loads torch
 
@@ -310,14 +326,19 @@ def _as_file(thing: Any, example_inputs: Any, path: Path) -> Path:
 
 def _foreign(path: str | Path) -> bool:
     """Whether this is a model file, to be lifted before anything can be said of it."""
-    return Path(path).suffix.lower() == ONNX
+    return Path(path).suffix.lower() in FOREIGN
+
+
+def _lift_key(model: Any) -> str:
+    """Under which annotation a certificate has the version of the lift that reads such a model."""
+    return "lift_onnx" if isinstance(model, str | Path) and Path(model).suffix.lower() == ONNX else "lift"
 
 
 def _source(model: Any) -> dict[str, Any]:
     """Which file the original was lifted from: an annotation."""
     if not isinstance(model, str | Path) or not _foreign(model):
         return {}
-    return {"source": {"format": "onnx", "sha256": hashlib.sha256(_read(model)).hexdigest()}}
+    return {"source": {"format": Path(model).suffix[1:].lower(), "sha256": hashlib.sha256(_read(model)).hexdigest()}}
 
 
 def _other_lift(which: str, path: Path, certificate: Path, kind: str) -> Verdict | None:
@@ -332,19 +353,10 @@ def _other_lift(which: str, path: Path, certificate: Path, kind: str) -> Verdict
 
 
 def as_network(model: Any, example_inputs: Any = None) -> Network:
-    """A `Network` from a `Network`, a network or ONNX file, or an `nn.Module` with example inputs."""
+    """A `Network` from a `Network`, a file (network file, `.pt2`, `.onnx`) or an `nn.Module` with example inputs."""
     if isinstance(model, Network):
         return model
     if isinstance(model, str | Path):
-        if _foreign(model):
-            return Network(_onnx()[1](model))
-        if Path(model).suffix != ".safetensors":
-            raise FileError(
-                str(model),
-                "this kind of file is not read here",
-                "a lumpnet network file (.safetensors) or an ONNX model (.onnx)",
-                "lumpnet.lift(module, example_inputs).save(path) in Python",
-            )
         return Network.load(model)
     if example_inputs is None:
         raise LumpnetError("lumpnet.reduce", "a module without example inputs", "a batch of example inputs", "lumpnet.reduce(model, torch.zeros(2, 3, 32, 32))")
