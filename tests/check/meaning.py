@@ -77,6 +77,8 @@ def _apply(node: N, ins: list[torch.Tensor], p: dict[str, torch.Tensor]) -> torc
             return nn.adaptive_max_pool2d(x, a["output_size"])
         case "mean":
             return x.mean(a["axes"], a["keepdim"])
+        case "layer_norm":
+            return nn.layer_norm(x, x.shape[-a["dims"] :], p.get("weight"), p.get("bias"), a["eps"])
         case "softmax":
             return x.softmax(a["axis"])
         case "rnn" | "lstm" | "gru":
