@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import z3
 
+from lumpnet.evidence import smt_functions
 from lumpnet.ir import Graph, Node
 
 Term = Any
@@ -212,6 +213,19 @@ def _relu(reals: Reals, at: Place, xs: Sequence[Operand], index: Index) -> Term:
     return z3.If(u > 0, u, reals.number(0))
 
 
+def _function(kind: str) -> Callable[[Reals, Place, Sequence[Operand], Index], Term]:
+    """A function of the table; the attributes are part of an uninterpreted one's name."""
+    if kind in smt_functions.FORMULAS:
+        return lambda reals, at, xs, index: smt_functions.FORMULAS[kind](at.attrs, xs[0](index))
+    known = smt_functions.FACTS[kind]
+
+    def term(reals: Reals, at: Place, xs: Sequence[Operand], index: Index) -> Term:
+        name = f"{kind}:{json.dumps(dict(at.attrs), sort_keys=True)}"
+        return reals.apply(name, [xs[0](index)], None if known is None else lambda f, u: known(at.attrs, f, u))
+
+    return term
+
+
 def _two(at: Place, xs: Sequence[Operand], index: Index) -> tuple[Term, Term]:
     """Both operands at `index`, broadcast along axes of size 1."""
     a, b = (x(tuple(0 if n == 1 else i for i, n in zip(index, shape, strict=True))) for x, shape in zip(xs, at.in_shapes, strict=True))
@@ -337,6 +351,7 @@ _ELEMENTS: Mapping[str, Callable[[Reals, Place, Sequence[Operand], Index], Term]
     "sigmoid": lambda reals, at, xs, index: reals.apply("sigmoid", [xs[0](index)], _mirrored),
     "silu": lambda reals, at, xs, index: reals.apply("silu", [xs[0](index)], _zero_at_zero),
     "gelu": lambda reals, at, xs, index: reals.apply(f"gelu:{at.attrs['approximate']}", [xs[0](index)], _zero_at_zero),
+    **{kind: _function(kind) for kind in smt_functions.KINDS},
     "add": lambda reals, at, xs, index: z3.Sum(list(_two(at, xs, index))),
     "mul": lambda reals, at, xs, index: z3.Product(list(_two(at, xs, index))),
     "mul_constant": lambda reals, at, xs, index: xs[0](index) * reals.number(_with_constant(at, "factor", index)),

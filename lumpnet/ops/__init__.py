@@ -15,6 +15,7 @@ from lumpnet.ops import (  # noqa: F401  (importing registers)
     linear,
     mean,
     mul,
+    pointwise,
     pools,
     relu,
     sigmoid,

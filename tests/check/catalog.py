@@ -240,6 +240,68 @@ def hardtanh_six() -> Triple:
     return sandwich("hardtanh", hidden(s=1, t=1, c=6), {"min": 0.0, "max": 6.0}, s=1, t=1)
 
 
+def _table(kind: str, scale: Any, constant: Any, image: Any, tie: Any = None, /, **attrs: Any) -> Callable[[], Triple]:
+    """Units 2 and 7 are `scale` times their representatives, the constant becomes `image`; behind the function the scale is `tie`."""
+    after = scale if tie is None else tie
+    return lambda: sandwich(kind, hidden(s=after, t=after, c=image), attrs, s=scale, t=scale, c=constant)
+
+
+CASES |= {
+    "abs": _table("abs", -3, -7, 7, 3),
+    "sign": _table("sign", -2, -7, -1, -1),
+    "exp": _table("exp", 1, 0, 1),
+    "log": _table("log", 1, 1, 0),
+    "sqrt": _table("sqrt", 1, 2.25, F(3, 2)),
+    "reciprocal": _table("reciprocal", -4, 8, F(1, 8), F(-1, 4)),
+    "erf": _table("erf", -1, 0, 0),
+    "sin": _table("sin", -1, 0, 0),
+    "cos": _table("cos", -1, 0, 1, 1),
+    "softsign": _table("softsign", -1, -3, F(-3, 4)),
+    "elu": _table("elu", 1, 2, 2, alpha=0.5),
+    "selu": _table("selu", 1, 0, 0),
+    "celu": _table("celu", 1, 2, 2, alpha=2.0),
+    "softplus": _table("softplus", 1, 21, 21, beta=1.0, threshold=20.0),
+    "hardswish": _table("hardswish", 1, -1.5, F(-3, 8)),
+    "mish": _table("mish", 1, 0, 0),
+    "floor": _table("floor", 1, -1.5, -2),
+    "ceil": _table("ceil", 1, -1.5, -1),
+    "round": _table("round", -1, 2.5, 2),
+    "square": _table("pow", -2, -3, 9, 4, exponent=2),
+    "cube": _table("pow", -2, -3, -27, -8, exponent=3.0),
+    "inverse_square": _table("pow", -2, 2, F(1, 4), F(1, 4), exponent=-2),
+}
+
+
+@case
+def square_root_as_a_power() -> Triple:
+    """A power that is no whole number passes equal units; its constant stays as a unit of its own."""
+    triple = sandwich("pow", hidden(s=1, t=1), {"exponent": 0.5}, s=1, t=1)
+    return _kept_constant(triple)
+
+
+@case
+def logsigmoid() -> Triple:
+    return _kept_constant(sandwich("logsigmoid", hidden(s=1, t=1), s=1, t=1))
+
+
+def _kept_constant(triple: Triple) -> Triple:
+    """The constant unit 3 is a class of its own, kept."""
+    out = lump([0, 0, 0, 1, 2, 3, 4, 4], 3, [0, 3, 4, 5, 6])
+    triple.lumpings |= {"h": out, "v": out}
+    first, last = triple.g.nodes["h"].params, triple.g.nodes["y"].params
+    triple.h.nodes["h"].params = {role: first[role][[0, 3, 4]] for role in first}
+    reduced, bias = collapse(READ, last["bias"], out)
+    triple.h.nodes["y"].params = {"weight": arr(reduced), "bias": arr(bias)}
+    triple.h.nodes["h"].shape = triple.h.nodes["v"].shape = (None, 3)
+    return triple
+
+
+@case
+def hardsigmoid() -> Triple:
+    out = lump(CLASSES, 2, REPS, {2: -1, 7: -1}, {2: 1, 3: F(1, 2), 7: 1})
+    return sandwich("hardsigmoid", out, {"alpha": 0.25, "beta": 0.5}, s=-1, t=-1, c=0)
+
+
 # --- batch norm ----------------------------------------------------------------------------------
 
 BN = {

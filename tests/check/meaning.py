@@ -83,4 +83,14 @@ def _elementwise(kind: str, a: dict[str, Any]) -> Any:
         "gelu": lambda x: nn.gelu(x, approximate=a["approximate"]),
         "leaky_relu": lambda x: nn.leaky_relu(x, a["slope"]),
         "hardtanh": lambda x: x.clamp(a["min"], a["max"]),
-    }[kind]
+        "elu": lambda x: nn.elu(x, a["alpha"]),
+        "selu": nn.selu,
+        "celu": lambda x: nn.celu(x, a["alpha"]),
+        "softplus": lambda x: nn.softplus(x, a["beta"], a["threshold"]),
+        "softsign": nn.softsign,
+        "hardswish": nn.hardswish,
+        "hardsigmoid": lambda x: (a["alpha"] * x + a["beta"]).clamp(0, 1),
+        "mish": nn.mish,
+        "logsigmoid": nn.logsigmoid,
+        "pow": lambda x: x ** a["exponent"],
+    }.get(kind) or getattr(torch, kind)

@@ -304,6 +304,27 @@ def inexact() -> Case:
     return Spectral(), (torch.randn(2, 4),)
 
 
+def functions() -> Case:
+    layers = (nn.Softsign(), nn.ELU(0.5), nn.SELU(), nn.CELU(2), nn.Softplus(2, 5), nn.Hardswish(), nn.Hardsigmoid(), nn.Mish(), nn.LogSigmoid())
+    return nn.Sequential(*(part for layer in layers for part in (nn.Linear(4, 4), layer))), (torch.randn(2, 4),)
+
+
+class Selections(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("order", torch.tensor([2, 0, 1]))
+        self.shuffle, self.gate, self.out = nn.ChannelShuffle(2), nn.GLU(1), nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.gate(self.shuffle(x))[:, :, ::2]
+        h = h[:, self.order].flip(1).roll(1, 2) - h[:, 1:2] / 3
+        return -self.out(torch.stack(h.unbind(1), 1)).abs() + 1
+
+
+def selections() -> Case:
+    return Selections(), (torch.randn(2, 6, 8),)
+
+
 def lone_layer() -> Case:
     return nn.Linear(3, 2), (torch.randn(1, 3),)
 
@@ -332,7 +353,7 @@ MODELS: dict[str, Callable[[], Case]] = {
     f.__name__: f
     for f in (
         mlp, cnn, conv1d, conv3d, resnet, mobilenet, concat, tied, shared, functional, pruned,
-        transformer, recurrent, shuffle, two_inputs, inexact, lone_layer, mixing, double,
+        transformer, recurrent, shuffle, selections, functions, two_inputs, inexact, lone_layer, mixing, double,
     )
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import product
 from typing import Any
@@ -184,6 +184,8 @@ def _apply(node: Json, ins: list[Exact], p: dict[str, Exact], roots: Roots, raw:
             return _polynomial(x, x.ints, 1, 0).plus(total)
         case "opaque":
             return _opaque(node, ins, raw)
+    if node["kind"] in FUNCTIONS:
+        return _each(x, lambda c: FUNCTIONS[node["kind"]](c, a))
     raise Undefined(f"no meaning for {node['kind']}")
 
 
@@ -195,6 +197,57 @@ def _inverse(x: Exact) -> Exact:
     if not x.ints.all():
         raise Undefined("a division by zero")
     return exactly(np.array([Fraction(x.den, v) for v in x.ints.reshape(-1)], dtype=object)).shaped(*x.ints.shape)
+
+
+def _each(x: Exact, function: Callable[[Fraction], Fraction]) -> Exact:
+    out = np.empty(x.ints.size, dtype=object)
+    out[:] = [function(Fraction(v, x.den)) for v in x.ints.reshape(-1)]
+    return exactly(out).shaped(*x.ints.shape)
+
+
+def _whole(exponent: float) -> bool:
+    return exponent == int(exponent) and abs(exponent) <= 8
+
+
+def _power(c: Fraction, a: Json) -> Fraction:
+    n = int(a["exponent"])
+    if not _whole(a["exponent"]):
+        return 3 * c * c + c + 1 + Fraction(a["exponent"])
+    if c == 0 and n < 0:
+        raise Undefined("a division by zero")
+    return Fraction(c**n)
+
+
+def _root(c: Fraction) -> Fraction:
+    p, r = math.isqrt(abs(c.numerator)), math.isqrt(c.denominator)
+    return Fraction(p, r) if c >= 0 and Fraction(p * p, r * r) == c else c * c + 7 * c + 11
+
+
+FUNCTIONS: dict[str, Callable[[Fraction, Json], Fraction]] = {
+    "abs": lambda c, a: abs(c),
+    "sign": lambda c, a: Fraction((c > 0) - (c < 0)),
+    "exp": lambda c, a: c * c + 3 * c + 1,
+    "log": lambda c, a: (c - 1) * (c + 5),
+    "sqrt": lambda c, a: _root(c),
+    "reciprocal": lambda c, a: _power(c, {"exponent": -1}),
+    "erf": lambda c, a: c * abs(c) + 5 * c,
+    "sin": lambda c, a: c * abs(c) - 3 * c,
+    "cos": lambda c, a: 3 * c * c + 1,
+    "softsign": lambda c, a: c / (1 + abs(c)),
+    "elu": lambda c, a: c if c >= 0 else (c * c - 5 * c) * (Fraction(a["alpha"]) + 7),
+    "selu": lambda c, a: 2 * c * c + 3 * c,
+    "celu": lambda c, a: c if c >= 0 else (2 * c * c - 5 * c) * (Fraction(a["alpha"]) + 7),
+    "softplus": lambda c, a: c if Fraction(a["beta"]) * c > Fraction(a["threshold"]) else c * c + 3 * c + 7 + Fraction(a["beta"]),
+    "hardswish": lambda c, a: c * min(max(c + 3, Fraction(0)), Fraction(6)) / 6,
+    "hardsigmoid": lambda c, a: min(max(Fraction(a["alpha"]) * c + Fraction(a["beta"]), Fraction(0)), Fraction(1)),
+    "mish": lambda c, a: 4 * c * c + c,
+    "logsigmoid": lambda c, a: 5 * c * c + c + 2,
+    "floor": lambda c, a: Fraction(math.floor(c)),
+    "ceil": lambda c, a: Fraction(math.ceil(c)),
+    "round": lambda c, a: Fraction(round(c)),
+    "pow": _power,
+}
+"""Exact functions, and stand-ins with the laws of those that are irrational."""
 
 
 def _polynomial(x: Exact, other: np.ndarray, square: int, linear: int) -> Exact:
@@ -274,13 +327,13 @@ def _max_pool(x: Exact, a: Json) -> Exact:
     best = None
     for view in _taps(padded, a["kernel"], a["stride"], dilation, counts):
         here = np.equal(view, None)
-        best = view.copy() if best is None else np.where(np.equal(best, None), view, np.where(here, best, np.maximum(*_whole(best, view, here))))
+        best = view.copy() if best is None else np.where(np.equal(best, None), view, np.where(here, best, np.maximum(*_filled(best, view, here))))
     if best is None or np.equal(best, None).any():
         raise Undefined("a window without elements")
     return Exact(np.asarray(best, dtype=object), x.den)
 
 
-def _whole(best: np.ndarray, view: np.ndarray, here: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _filled(best: np.ndarray, view: np.ndarray, here: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(np.equal(best, None), 0, best), np.where(here, 0, view)
 
 

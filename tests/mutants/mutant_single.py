@@ -433,6 +433,36 @@ def convolution(rng: random.Random) -> Triple:
     return case.finish("v", 1, rows.json(1))
 
 
+def no_attrs(rng: random.Random) -> Attrs:
+    return {}
+
+
+PLAIN = (
+    "abs",
+    "sign",
+    "exp",
+    "log",
+    "sqrt",
+    "reciprocal",
+    "erf",
+    "sin",
+    "cos",
+    "softsign",
+    "selu",
+    "hardswish",
+    "mish",
+    "logsigmoid",
+    "floor",
+    "ceil",
+    "round",
+)
+FUNCTIONS: dict[str, Callable[[random.Random], Attrs]] = dict.fromkeys(PLAIN, no_attrs) | {
+    "elu": lambda rng: {"alpha": rng.choice([1.0, 0.5])},
+    "celu": lambda rng: {"alpha": rng.choice([1.0, 0.5])},
+    "softplus": lambda rng: {"beta": rng.choice([1.0, 2.0]), "threshold": rng.choice([20.0, 1.0])},
+    "hardsigmoid": lambda rng: {"alpha": rng.choice([0.25, 0.125]), "beta": rng.choice([0.5, 0.5, 0.25])},
+    "pow": lambda rng: {"exponent": rng.choice([2, 3.0, -1, -2.0, 0.5, 1])},
+}
 CLIPS = [(-1.0, 1.0), (0.0, 6.0), (-2.0, 1.0), (1.0, 1.0), (-1, 1)]
 CASES: dict[str, Callable[[random.Random], Triple]] = {
     "relu": elementwise("relu", lambda rng: {}),
@@ -444,6 +474,7 @@ CASES: dict[str, Callable[[random.Random], Triple]] = {
     "gelu": elementwise("gelu", lambda rng: {"approximate": rng.choice(["none", "tanh"])}),
     "leaky_relu": elementwise("leaky_relu", lambda rng: {"slope": rng.choice([0.25, -0.5, 0.0, 2.0, 1])}),
     "hardtanh": elementwise("hardtanh", lambda rng: dict(zip(("min", "max"), rng.choice(CLIPS), strict=True))),
+    **{kind: elementwise(kind, attrs) for kind, attrs in FUNCTIONS.items()},
     "mul_constant": constant("mul_constant", "factor"),
     "add_constant": constant("add_constant", "term"),
     "div_constant": constant("div_constant", "divisor"),

@@ -14,8 +14,18 @@ KINDS = [
     *("add", "mul", "mul_constant", "add_constant", "div_constant", "concat", "reshape", "permute", "index_select", "softmax", "opaque"),
     *("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "mean"),
 ]
+FUNCTIONS = [
+    *("abs", "sign", "exp", "log", "sqrt", "reciprocal", "erf", "sin", "cos", "softsign", "elu", "selu", "celu", "softplus"),
+    *("hardswish", "hardsigmoid", "mish", "logsigmoid", "floor", "ceil", "round", "pow"),
+]
+KINDS += FUNCTIONS
 GENERAL = ["unobserved", "constants", "composition", "rounding"]
-SHARED = {"dropout": "identity", "adaptive_avg_pool": "adaptive_pool", "adaptive_max_pool": "adaptive_pool", "softmax": "opaque"}
+SHARED = dict.fromkeys(FUNCTIONS, "pointwise") | {
+    "dropout": "identity",
+    "adaptive_avg_pool": "adaptive_pool",
+    "adaptive_max_pool": "adaptive_pool",
+    "softmax": "opaque",
+}
 LEMMAS = every()
 
 

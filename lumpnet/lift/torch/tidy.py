@@ -98,4 +98,5 @@ def _softsign(drafts: Sequence[Draft], at: int) -> Chain | None:
     (inner,) = plus.inputs
     if not isinstance(inner, int) or drafts[inner].form.kind != "abs" or drafts[inner].inputs[0] != draft.inputs[0]:
         return None
-    return replace(draft, operation="softsign", form=Form("softsign", drafts[inner].form.inputs)), [draft.inputs[1], inner]
+    form = Form("softsign", drafts[inner].form.inputs)
+    return replace(draft, operation="softsign", form=form, inputs=drafts[inner].inputs), [draft.inputs[1], inner]
