@@ -196,7 +196,7 @@ def _entries(obligation: Obligation) -> Iterator[Index]:
         if lumped <= {0}:
             places = list({situation(place): place for place in reversed(places)}.values())
         return ((channel, *place) for place in places for channel in channels)
-    if at.node.kind == "mean":
+    if at.node.kind in ("mean", "sum", "amax", "amin"):
         matter = _mean_axes(at, lumped, obligation.out.axis)
         return product(*(axis if k in matter else axis[:1] for k, axis in enumerate(axes)))
     return product(*axes)

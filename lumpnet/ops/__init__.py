@@ -15,12 +15,16 @@ from lumpnet.ops import (  # noqa: F401  (importing registers)
     linear,
     mean,
     mul,
+    pad,
     pointwise,
     pools,
+    prelu,
+    reductions,
     relu,
     sigmoid,
     silu,
     tanh,
+    upsample,
     whole,
 )
 from lumpnet.ops.base import Kept, Op, Piece, Pin, Site, size

@@ -793,6 +793,70 @@ def mean_moves_the_unit_axis() -> Triple:
     return triple
 
 
+@case
+def sum_over_positions() -> Triple:
+    """Offset 3 and constant 7 count sixteen times."""
+    return sandwich("sum", hidden(s=-2, o=48, c=112), {"axes": [2, 3], "keepdim": False}, spatial=(4, 4), after=(), s=-2, o=3)
+
+
+@case
+def amax() -> Triple:
+    return sandwich("amax", hidden(o=3), {"axes": [3], "keepdim": True}, spatial=(4, 4), after=(4, 1), o=3)
+
+
+@case
+def amin() -> Triple:
+    return sandwich("amin", hidden(o=3), {"axes": [2, 3], "keepdim": False}, spatial=(4, 4), after=(), o=3)
+
+
+@case
+def upsample() -> Triple:
+    return sandwich("upsample", hidden(s=-2, o=3), {"scales": [2, 3], "mode": "nearest"}, spatial=(2, 2), after=(4, 6), s=-2, o=3)
+
+
+@case
+def pad_with_zeros() -> Triple:
+    attrs = {"pads": [[0, 0], [1, 0], [0, 2]], "mode": "constant", "value": 0.0}
+    return sandwich("pad", hidden(s=-2, c=0), attrs, spatial=(2, 2), after=(3, 4), s=-2, c=0)
+
+
+@case
+def pad_around_its_value() -> Triple:
+    """Padding 3: scale 2 with offset -3 maps it to itself, and so does the constant 3."""
+    triple = sandwich("pad", hidden(c=3), {"pads": [[0, 0], [1, 1], [1, 1]], "mode": "constant", "value": 3.0}, spatial=(2, 2), after=(4, 4), c=3)
+    own = lump(CLASSES, 2, REPS, {2: 2, 7: 3}, {2: -3, 3: 3, 7: -6})
+    triple.lumpings |= {"h": own, "v": own}
+    first = triple.g.nodes["h"].params["bias"]
+    first[2], first[7] = 2 * first[0] - 3, 3 * first[6] - 6
+    reduced, bias = collapse(READ, np.array([1.0, -1.0]), own)
+    triple.h.nodes["y"].params = {"weight": arr(reduced).reshape(2, 2, 1, 1), "bias": arr(bias)}
+    return triple
+
+
+@case
+def pad_reflecting() -> Triple:
+    attrs = {"pads": [[0, 0], [1, 0], [0, 2]], "mode": "reflect", "value": 0.0}
+    return sandwich("pad", hidden(s=-2, o=3), attrs, spatial=(3, 3), after=(4, 5), s=-2, o=3)
+
+
+@case
+def pad_circular() -> Triple:
+    attrs = {"pads": [[0, 0], [2, 0], [1, 1]], "mode": "circular", "value": 0.0}
+    return sandwich("pad", hidden(o=3), attrs, spatial=(2, 3), after=(4, 5), o=3)
+
+
+@case
+def prelu() -> Triple:
+    """Slopes by class; the constant -7 is bent by its own."""
+    slope = [0.25, 0.25, 0.25, 0.5, 2, -1, 0.5, 0.5]
+    return sandwich("prelu", hidden(c=-3.5), {}, {"slope": slope}, {"slope": [0.25, 2]}, c=-7)
+
+
+@case
+def prelu_of_one_slope() -> Triple:
+    return sandwich("prelu", hidden(c=7), {}, {"slope": [0.25]}, {"slope": [0.25]}, spatial=(2, 2))
+
+
 # --- pinned --------------------------------------------------------------------------------------
 
 

@@ -64,6 +64,21 @@ def _apply(node: N, ins: list[torch.Tensor], p: dict[str, torch.Tensor]) -> torc
             return nn.adaptive_max_pool2d(x, a["output_size"])
         case "mean":
             return x.mean(a["axes"], a["keepdim"])
+        case "sum":
+            return x.sum(a["axes"], a["keepdim"])
+        case "amax":
+            return x.amax(a["axes"], a["keepdim"])
+        case "amin":
+            return x.amin(a["axes"], a["keepdim"])
+        case "prelu":
+            return nn.prelu(x, p["slope"])
+        case "upsample":
+            for axis, scale in enumerate(a["scales"]):
+                x = x.repeat_interleave(scale, axis + 2)
+            return x
+        case "pad":
+            amounts = [n for pair in reversed(a["pads"][1:]) for n in pair] if x.ndim > 2 else a["pads"][0]
+            return nn.pad(x, amounts, a["mode"], a["value"] if a["mode"] == "constant" else None)
         case "softmax":
             return x.softmax(a["axis"])
         case "opaque":

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from itertools import combinations, product
 from typing import Any
 
@@ -36,6 +37,10 @@ ALIASES = dict.fromkeys(FUNCTIONS, "pointwise") | {
     "adaptive_avg_pool": "adaptive_pool",
     "adaptive_max_pool": "adaptive_pool",
     "softmax": "opaque",
+    "sum": "reductions",
+    "amax": "reductions",
+    "amin": "reductions",
+    "upsample": "pad",
 }
 """Kinds whose lemma stands under another name."""
 NOT_MAXIMAL: dict[str, tuple[Callable[[Site], bool], str]] = {
@@ -55,6 +60,8 @@ NOT_MAXIMAL: dict[str, tuple[Callable[[Site], bool], str]] = {
         lambda site: bool(site.axis == site.attrs["axis"]),
         "a selection cannot scale: where the double of a unit is chosen first, or alone, the two units stay apart",
     ),
+    "pad": (lambda site: bool(site.attrs["mode"] == "constant"), "constants other than the padding are related by what they differ from it"),
+    "prelu": (lambda site: bool((site.params["slope"] == 1).any()), "slope 1 is the identity, which passes any row"),
     "conv": (lambda site: bool(site.attrs["groups"] > 1), "outputs of different groups are compared place by place"),
 }
 """Kinds whose rule keeps apart what could be claimed: where, and what that is."""
@@ -219,9 +226,29 @@ def adaptive(kind: str) -> Callable[[np.random.Generator], Iterator[Example]]:
     return examples
 
 
-def mean(rng: np.random.Generator) -> Iterator[Example]:
+def over_positions(kind: str, rng: np.random.Generator) -> Iterator[Example]:
     for axes, keepdim, axis in product([[2], [3], [2, 3], [1], [1, 3], [1, 2, 3]], [True, False], [1, 3]):
-        yield Example("mean", ((None, 4, 2, 3),), {"axes": axes, "keepdim": keepdim}, axis=axis)
+        yield Example(kind, ((None, 4, 2, 3),), {"axes": axes, "keepdim": keepdim}, axis=axis)
+
+
+def prelu(rng: np.random.Generator) -> Iterator[Example]:
+    for shape, size in product([(None, 6), (None, 6, 2, 3)], [1, 6]):
+        yield Example("prelu", (shape,), {}, {"slope": rng.choice([0.25, 0.25, -0.5, 2.0], size=size)})
+    yield Example("prelu", ((None, 2, 4),), {}, {"slope": np.array([0.25])}, axis=2)
+    yield Example("prelu", ((None, 2, 4),), {}, {"slope": np.array([0.25, 0.5])}, axis=2)
+
+
+def pad(rng: np.random.Generator) -> Iterator[Example]:
+    for mode, value in [("constant", 0.0), ("constant", 1.5), ("reflect", 0.0), ("replicate", 0.0), ("circular", 0.0)]:
+        for pads, shape in [([[0, 0], [1, 2]], (None, 4, 3)), ([[0, 0], [1, 0], [0, 2]], (None, 4, 2, 3)), ([[0, 0], [0, 0], [2, 1]], (None, 4, 1, 3))]:
+            yield Example("pad", (shape,), {"pads": pads, "mode": mode, "value": value})
+    for axis in (1, 2):
+        yield Example("pad", ((None, 3, 4),), {"pads": [[1, 1], [0, 0]], "mode": "constant", "value": 0.5}, axis=axis)
+
+
+def upsample(rng: np.random.Generator) -> Iterator[Example]:
+    for scales in ([2], [1, 3], [2, 2], [1, 2, 2]):
+        yield Example("upsample", ((None, 4, *[2, 3, 1][: len(scales)]),), {"scales": scales, "mode": "nearest"})
 
 
 def softmax(rng: np.random.Generator) -> Iterator[Example]:
@@ -271,7 +298,10 @@ EXAMPLES: dict[str, Callable[[np.random.Generator], Iterator[Example]]] = {
     "avg_pool": avg_pool,
     "adaptive_avg_pool": adaptive("adaptive_avg_pool"),
     "adaptive_max_pool": adaptive("adaptive_max_pool"),
-    "mean": mean,
+    **{kind: partial(over_positions, kind) for kind in ("mean", "sum", "amax", "amin")},
+    "prelu": prelu,
+    "pad": pad,
+    "upsample": upsample,
     "opaque": opaque,
 }
 

@@ -321,6 +321,23 @@ class Selections(nn.Module):
         return -self.out(torch.stack(h.unbind(1), 1)).abs() + 1
 
 
+class Frames(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.pads = nn.Sequential(
+            nn.ConstantPad2d((1, 0, 2, 1), 0.3), nn.Conv2d(2, 4, 3), nn.PReLU(4), nn.ReflectionPad2d(1), nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular")
+        )
+        self.ups = nn.Sequential(nn.ReplicationPad2d((0, 1, 1, 0)), nn.PReLU(), nn.Upsample(scale_factor=2), nn.ZeroPad2d((0, 0, 1, 1)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = F.pad(self.ups(self.pads(x)), (-1, 2, 0, 0, 1, 0), value=2.0)
+        return torch.cat([h.sum((2, 3)), h.amax((2, 3)), h.amin(dim=2, keepdim=True).squeeze(2).max(2)[0]], 1)
+
+
+def frames() -> Case:
+    return Frames(), (torch.randn(2, 2, 5, 5),)
+
+
 def selections() -> Case:
     return Selections(), (torch.randn(2, 6, 8),)
 
@@ -353,7 +370,7 @@ MODELS: dict[str, Callable[[], Case]] = {
     f.__name__: f
     for f in (
         mlp, cnn, conv1d, conv3d, resnet, mobilenet, concat, tied, shared, functional, pruned,
-        transformer, recurrent, shuffle, selections, functions, two_inputs, inexact, lone_layer, mixing, double,
+        transformer, recurrent, shuffle, selections, functions, frames, two_inputs, inexact, lone_layer, mixing, double,
     )
 }  # fmt: skip
 

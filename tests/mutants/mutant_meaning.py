@@ -179,6 +179,22 @@ def _apply(node: Json, ins: list[Exact], p: dict[str, Exact], roots: Roots, raw:
         case "mean":
             total = x.ints.sum(axis=tuple(a["axes"]), keepdims=a["keepdim"])
             return Exact(np.asarray(total, dtype=object), x.den * math.prod(x.ints.shape[k] for k in a["axes"]))
+        case "sum":
+            return Exact(np.asarray(x.ints.sum(axis=tuple(a["axes"]), keepdims=a["keepdim"]), dtype=object), x.den)
+        case "amax":
+            return Exact(np.asarray(x.ints.max(axis=tuple(a["axes"]), keepdims=a["keepdim"]), dtype=object), x.den)
+        case "amin":
+            return Exact(np.asarray(x.ints.min(axis=tuple(a["axes"]), keepdims=a["keepdim"]), dtype=object), x.den)
+        case "upsample":
+            out = x.ints
+            for k, times in enumerate(a["scales"]):
+                out = out[(*[slice(None)] * (k + 2), [i // times for i in range(out.shape[k + 2] * times)])]
+            return Exact(out, x.den)
+        case "pad":
+            return _pad(x, a)
+        case "prelu":
+            slope = _along(p["slope"], 1, x.ints.ndim) if p["slope"].ints.size > 1 else p["slope"].shaped()
+            return Exact(np.where(x.ints < 0, x.ints * slope.ints, x.ints * slope.den), x.den * slope.den)
         case "softmax":
             total = Exact(x.ints.sum(axis=a["axis"], keepdims=True) * (2 + a["axis"]), x.den)
             return _polynomial(x, x.ints, 1, 0).plus(total)
@@ -197,6 +213,24 @@ def _inverse(x: Exact) -> Exact:
     if not x.ints.all():
         raise Undefined("a division by zero")
     return exactly(np.array([Fraction(x.den, v) for v in x.ints.reshape(-1)], dtype=object)).shaped(*x.ints.shape)
+
+
+def _pad(x: Exact, a: Json) -> Exact:
+    """Axis by axis: which position is copied, or the value."""
+    ints, den = x.ints, x.den
+    value = Fraction(a["value"])
+    if a["mode"] == "constant":
+        ints, den = ints * value.denominator, den * value.denominator
+    for axis, (before, after) in enumerate(a["pads"], 1):
+        n = ints.shape[axis]
+        read = []
+        for i in range(-before, n + after):
+            around = {"circular": i % n if n else 0, "replicate": min(max(i, 0), n - 1), "reflect": abs(i) if i < n else 2 * (n - 1) - i}
+            read.append(i if 0 <= i < n else around.get(a["mode"], -1))
+        kept = np.take(ints, [max(i, 0) for i in read], axis) if n else np.zeros((*ints.shape[:axis], len(read), *ints.shape[axis + 1 :]), object)
+        outside = np.array([i < 0 for i in read]).reshape([-1 if k == axis else 1 for k in range(ints.ndim)])
+        ints = np.where(outside, int(value * den), kept)
+    return Exact(ints, den)
 
 
 def _each(x: Exact, function: Callable[[Fraction], Fraction]) -> Exact:

@@ -304,6 +304,12 @@ def _attribute(node: Json, rng: random.Random) -> bool:
         a[key] = rng.choice([value * 2, -value, value + 1, math.nextafter(value, 9.0), 0.0, int(value)])
     elif key == "index":
         a[key] = rng.choice([_bump(value, rng, 0), value[::-1], [*value, value[0]], value[1:] or [0]])
+    elif key == "scales":
+        a[key] = _bump(value, rng, 1)
+    elif key == "pads":
+        a[key] = rng.choice([value[::-1], [pair[::-1] for pair in value], [*value[:-1], [n + 1 for n in value[-1]]]])
+    elif key == "mode":
+        a[key] = rng.choice(["constant", "reflect", "replicate", "circular", "nearest"])
     elif key == "approximate":
         a[key] = "tanh" if value == "none" else "none"
     elif key == "divisor_override":

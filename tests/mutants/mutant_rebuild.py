@@ -82,6 +82,10 @@ def exact_params(g: Net, lumpings: Json, node: Json, kind: str, groups: int = 1)
     if node["kind"] == "batch_norm":
         out = rows(lumpings[node["name"]], node["shape"], 1)
         return {role: _array(np.asarray(t)[out.kept()].tolist()) for role, t in own.items() if role != "num_batches_tracked"}
+    if node["kind"] == "prelu":
+        axis = unit_axis(lumpings, node) if any(isinstance(lumpings[v], dict) for v in (node["name"], *node["inputs"])) else 1
+        out = rows(lumpings[node["name"]], node["shape"], axis)
+        return {"slope": _array(own["slope"].tolist() if len(own["slope"]) == 1 else np.asarray(own["slope"])[out.kept()].tolist())}
     if node["kind"] in ("add_constant", "mul_constant", "div_constant"):
         (role,) = own
         axis = unit_axis(lumpings, node) if own[role].ndim == 0 else node["attrs"]["axis"]

@@ -257,9 +257,15 @@ def pooling(kind: str) -> Callable[[random.Random], Triple]:
         case, n = Case(rng, spatial), rng.randint(1, 3)
         x = rowset(n, rng)
         case.hidden("h", x)
-        if kind == "mean":
+        if kind in ("mean", "sum", "amax", "amin"):
             axes = sorted(rng.sample(range(2, 2 + len(spatial)), rng.randint(1, len(spatial))))
             attrs: Attrs = {"axes": axes, "keepdim": rng.random() < 0.5}
+        elif kind == "upsample":
+            attrs = {"scales": [rng.randint(1, 3) for _ in spatial], "mode": "nearest"}
+        elif kind == "pad":
+            mode = rng.choice(["constant", "constant", "reflect", "replicate", "circular"])
+            pads = [[0, 0], *([rng.randint(0, 1), rng.randint(0, 2)] for _ in spatial)]
+            attrs = {"pads": pads, "mode": mode, "value": rng.choice([0.0, 0.0, 1.0, -0.5]) if mode == "constant" else 0.0}
         elif kind.startswith("adaptive"):
             attrs = {"output_size": [rng.randint(1, 3) for _ in spatial]}
         else:
@@ -270,9 +276,27 @@ def pooling(kind: str) -> Callable[[random.Random], Triple]:
         out = guess(x, own(n), rng)
         if rng.random() < 0.6:
             out = Rowset(list(x.labels), list(x.scale), list(x.offset), list(x.kept))
+        if kind == "sum" and rng.random() < 0.8:
+            count = int(np.prod([case.shapes["h"][a] for a in attrs["axes"]]))
+            out.offset = [o * count for o in out.offset]
         return case.finish("v", 1, out.json(1))
 
     return make
+
+
+def prelu(rng: random.Random) -> Triple:
+    spatial = rng.choice([(), (2,)])
+    case, n = Case(rng, spatial, bool(spatial) and rng.random() < 0.2), rng.randint(1, 4)
+    x = rowset(n, rng)
+    case.hidden("h", x)
+    count = 1 if case.axis != 1 or rng.random() < 0.3 else n
+    slope = np.array([rng.choice([0.25, 0.25, 0.25, 0.5, -1]) for _ in range(count)], np.float32)
+    case.node("v", "prelu", ["h"], slope=slope)
+    out = guess(x, own(n), rng)
+    for i in range(n):
+        if out.labels[i] is None and rng.random() < 0.7:
+            out.offset[i] = x.offset[i] * (1 if x.offset[i] >= 0 else Fraction(float(slope[i % count])))
+    return case.finish("v", case.axis, out.json(case.axis))
 
 
 def batch_norm(rng: random.Random) -> Triple:
@@ -484,7 +508,8 @@ CASES: dict[str, Callable[[random.Random], Triple]] = {
     "avg_pool": pooling("avg_pool"),
     "adaptive_avg_pool": pooling("adaptive_avg_pool"),
     "adaptive_max_pool": pooling("adaptive_max_pool"),
-    "mean": pooling("mean"),
+    **{kind: pooling(kind) for kind in ("mean", "sum", "amax", "amin", "upsample", "pad")},
+    "prelu": prelu,
     "batch_norm": batch_norm,
     "layout": layout,
     "index_select": index_select,

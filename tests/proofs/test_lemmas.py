@@ -12,7 +12,7 @@ from proofs.registry import covers, every, of_rule, rules
 KINDS = [
     *("linear", "conv", "batch_norm", "relu", "leaky_relu", "hardtanh", "tanh", "sigmoid", "silu", "gelu", "identity", "dropout"),
     *("add", "mul", "mul_constant", "add_constant", "div_constant", "concat", "reshape", "permute", "index_select", "softmax", "opaque"),
-    *("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "mean"),
+    *("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "mean", "prelu", "sum", "amax", "amin", "pad", "upsample"),
 ]
 FUNCTIONS = [
     *("abs", "sign", "exp", "log", "sqrt", "reciprocal", "erf", "sin", "cos", "softsign", "elu", "selu", "celu", "softplus"),
@@ -25,6 +25,10 @@ SHARED = dict.fromkeys(FUNCTIONS, "pointwise") | {
     "adaptive_avg_pool": "adaptive_pool",
     "adaptive_max_pool": "adaptive_pool",
     "softmax": "opaque",
+    "sum": "reductions",
+    "amax": "reductions",
+    "amin": "reductions",
+    "upsample": "pad",
 }
 LEMMAS = every()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lumpnet.lift.torch.call import Call, kernel_scalar
-from lumpnet.lift.torch.operands import Form
+from lumpnet.lift.torch.operands import Form, Param
 from lumpnet.lift.torch.registry import converts
 
 
@@ -125,3 +125,12 @@ def pow_(call: Call) -> Form | None:
 @converts("aten.square.default")
 def square(call: Call) -> Form | None:
     return _form(call, "pow", exponent=2.0)
+
+
+@converts("aten.prelu.default", "aten._prelu_kernel.default")
+def prelu(call: Call) -> Form | None:
+    """One stored slope, or one a channel."""
+    x, slope = call.batched("self"), call["weight"]
+    if x is None or x.shape is None or len(x.shape) < 2 or not isinstance(slope, Param) or tuple(slope.tensor.shape) not in ((1,), (x.shape[1],)):
+        return None
+    return Form("prelu", (x,), {}, {"slope": slope})

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lumpnet.ir import Node
-from lumpnet.lower.torch.registry import Attrs, Tensors, makes, rebuilds, runs
+from lumpnet.lower.torch.registry import Attrs, Tensors, empty, makes, rebuilds, runs
 from lumpnet.lower.torch.step import Identity
 
 
@@ -118,6 +118,16 @@ def table_module(node: Node, tensors: Tensors) -> nn.Module | None:
     if node.kind == "hardsigmoid" and not torch_ramp(node.attrs):
         return None
     return MODULES[node.kind, node.module.type](node.attrs)
+
+
+@runs("prelu")
+def prelu(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
+    return F.prelu(values[0], tensors["slope"])
+
+
+@rebuilds("prelu", "PReLU", slots={"slope": "weight"})
+def prelu_module(node: Node, tensors: Tensors) -> nn.Module:
+    return empty(nn.PReLU, len(tensors["slope"]))
 
 
 @rebuilds("relu", "ReLU")
