@@ -94,6 +94,45 @@ def conv(windows: Windows, kernels: Sequence[Field], bias: Number, x: Sequence[F
     return result
 
 
+@dataclass(frozen=True)
+class Spread:
+    """The geometry of a transposed convolution; every field has one entry per spatial axis."""
+
+    size: Position
+    kernel: Position
+    stride: Position
+    padding: Position
+    extra: Position
+    dilation: Position
+
+    def taps(self) -> Iterator[Position]:
+        return product(*map(range, self.kernel))
+
+    def inputs(self) -> Iterator[Position]:
+        return product(*map(range, self.size))
+
+    def outputs(self) -> Iterator[Position]:
+        """(size - 1) stride - 2 padding + dilation (kernel - 1) + extra + 1 per axis."""
+        axes = zip(self.size, self.kernel, self.stride, self.padding, self.extra, self.dilation, strict=True)
+        return product(*[range((n - 1) * s - 2 * p + d * (k - 1) + extra + 1) for n, k, s, p, extra, d in axes])
+
+    def reads(self, output: Position) -> list[tuple[Position, Position]]:
+        """(tap, input position) where input position q adds to the output through tap t: output = q stride - padding + t dilation."""
+        return [(t, q) for t in self.taps() for q in self.inputs() if self._target(q, t) == output]
+
+    def _target(self, at: Position, tap: Position) -> Position:
+        return tuple(q * s - p + t * d for q, t, s, p, d in zip(at, tap, self.stride, self.padding, self.dilation, strict=True))
+
+
+def conv_transpose(spread: Spread, kernels: Sequence[Field], bias: Number, x: Sequence[Field]) -> dict[Position, Number]:
+    """One output unit: `kernels[j]` is its kernel on input unit `j`."""
+    result = {}
+    for output in spread.outputs():
+        terms = [kernel[tap] * unit[at] for kernel, unit in zip(kernels, x, strict=True) for tap, at in spread.reads(output)]
+        result[output] = sum(terms, start=bias)
+    return result
+
+
 def average(windows: Windows, x: Field, count_padding: bool, divisor: int | None = None) -> dict[Position, Number]:
     """Average pooling of one unit in floor mode."""
     result = {}

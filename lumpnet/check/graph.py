@@ -84,7 +84,10 @@ class Case:
         return self.reduced
 
 
-def kept_inputs(case: Case) -> tuple[tuple[str, ...], tuple[str, ...]]:
+Counterpart = tuple[tuple[str, ...], tuple[str, ...] | None]
+
+
+def kept_inputs(case: Case) -> Counterpart:
     """The usual counterpart: the same kind on the same inputs."""
     return (case.node.kind,), case.node.inputs
 
@@ -95,7 +98,8 @@ class Kind:
 
     `shape(node, input shapes)` computes the output shape or raises `ValueError`; `oblige(case)` checks the obligation, raising `Refusal`
     or `Unsure`, and returns in words what it checked; `counterpart(case)` says which kinds and inputs the reduced node may have,
-    with the same attributes except those in `free`. Attributes in `training` may be absent: they mean nothing in evaluation.
+    with the same attributes except those in `free`; inputs None are any. Attributes in `training` may be absent: they mean nothing in evaluation.
+    The inputs have the output's dtype, or one of `operands` where that is given.
     """
 
     shape: Callable[[Node, list[Shape]], Shape]
@@ -106,8 +110,9 @@ class Kind:
     attrs: Mapping[str, Callable[[Any], bool]] = field(default_factory=dict)
     free: tuple[str, ...] = ()
     training: tuple[str, ...] = ()
-    counterpart: Callable[[Case], tuple[tuple[str, ...], tuple[str, ...]]] = kept_inputs
+    counterpart: Callable[[Case], Counterpart] = kept_inputs
     opaque: bool = False
+    operands: tuple[str, ...] = ()
 
 
 def read_graph(file: NetworkFile, kinds: Mapping[str, Kind]) -> Network:
@@ -180,7 +185,7 @@ class _Reader:
         if not kind.opaque:
             if not set(kind.roles) <= set(node.params) <= {*kind.roles, *kind.optional}:
                 self.refuse(where, f"the parameters {sorted(node.params)}", f"{sorted(kind.roles)} and possibly {sorted(kind.optional)}")
-            if any(self.values[name].dtype != node.dtype for name in node.inputs):
+            if any(self.values[name].dtype not in (kind.operands or (node.dtype,)) for name in node.inputs):
                 raise Unsure(f"{self.file.where}: {where}", "it changes the dtype, for which there is no rule")
             for role, tensor in node.params.items():
                 if tensor.dtype != ("I64" if role == "num_batches_tracked" else FLOATS.get(node.dtype)):

@@ -67,7 +67,7 @@ class Kept:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A node of the quotient: kind, surviving operands (by position), attributes, exact or stored parameters."""
+    """A node of the quotient: kind, surviving operands (by position; none: any value gives the batch size), attributes, exact or stored parameters."""
 
     kind: str
     operands: tuple[int, ...]
@@ -81,6 +81,8 @@ class Op:
     kind: str = ""
     counts_units = False
     """Whether its outputs are counted as units (linear, convolution, recurrent)."""
+    needs_operand = True
+    """Whether the node cannot stand without any operand unit. What makes new columns can become a `constant` where it reads none."""
 
     def infer(self, shapes: Sequence[Shape], attrs: Any, params: Params) -> Shape:
         """The output's full shape."""
@@ -126,8 +128,20 @@ class Op:
         """Demands on the operands under which the entries `mask` of parameter `role` would not have been computed."""
         return [None] * len(ins)
 
+    def rounded(self, site: Site, mask: np.ndarray) -> np.ndarray:
+        """The columns of the operand behind the entries `mask` of the weight, where columns were summed."""
+        return np.zeros(0, dtype=np.int64)
+
     def rounding_cost(self, site: Site, members: np.ndarray, scales: np.ndarray, out: Kept, dtype: str) -> int:
         """How many weights would be rounded if these units of the operand became one column with these scales."""
+        return 0
+
+    def choices(self, site: Site) -> int | None:
+        """How many integers, from 0, the operand may be; None where it holds real numbers."""
+        return None
+
+    def multiply_adds(self, site: Site) -> int:
+        """Multiplications by stored weights for one example."""
         return 0
 
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:

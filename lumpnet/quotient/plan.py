@@ -98,7 +98,7 @@ def _rounding_classes(outcome: Outcome, kept: Mapping[str, Kept], quotient: Quot
         mask = quotient.inexact.get((site.node.name, "weight"))
         if mask is not None and mask.ndim > 1 and site.in_axes[0] is not None:
             name = site.node.inputs[0]
-            for k in np.flatnonzero(mask.reshape(*mask.shape[:2], -1).any(axis=(0, 2))):
+            for k in rules(site).rounded(site, mask):
                 found.add((name, int(outcome.lumpings[name].classes[kept[name].units[k]])))
     return found
 

@@ -20,7 +20,13 @@ def outputs(net: Net, inputs: dict[str, torch.Tensor]) -> list[torch.Tensor]:
 
 def random_inputs(net: Net, seed: int) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    return {name: torch.randint(-8, 9, (5, *shape[1:]), generator=generator).double() / 2 for name, shape in net.inputs.items()}
+    out = {}
+    for name, shape in net.inputs.items():
+        if name in net.choices:
+            out[name] = torch.randint(net.choices[name], (5, *shape[1:]), generator=generator)
+        else:
+            out[name] = torch.randint(-8, 9, (5, *shape[1:]), generator=generator).double() / 2
+    return out
 
 
 def _along(value: torch.Tensor, axis: int | None, rank: int) -> torch.Tensor:
@@ -33,7 +39,12 @@ def _apply(node: N, ins: list[torch.Tensor], p: dict[str, torch.Tensor]) -> torc
         case "linear":
             return nn.linear(x, p["weight"], p.get("bias"))
         case "conv":
-            return nn.conv2d(x, p["weight"], p.get("bias"), a["stride"], a["padding"], a["dilation"], a["groups"])
+            return (nn.conv1d, nn.conv2d, nn.conv3d)[x.ndim - 3](x, p["weight"], p.get("bias"), a["stride"], a["padding"], a["dilation"], a["groups"])
+        case "conv_transpose":
+            run = (nn.conv_transpose1d, nn.conv_transpose2d, nn.conv_transpose3d)[x.ndim - 3]
+            return run(x, p["weight"], p.get("bias"), a["stride"], a["padding"], a["output_padding"], a["groups"], a["dilation"])
+        case "embedding":
+            return nn.embedding(x, p["weight"])
         case "batch_norm":
             return nn.batch_norm(x, p["mean"], p["var"], p.get("weight"), p.get("bias"), False, 0.0, a["eps"])
         case "add":
@@ -44,6 +55,8 @@ def _apply(node: N, ins: list[torch.Tensor], p: dict[str, torch.Tensor]) -> torc
             return x * _along(p["factor"], a["axis"], x.ndim)
         case "add_constant":
             return x + _along(p["term"], a["axis"], x.ndim)
+        case "constant":
+            return _along(p["value"], a["axis"], len(a["shape"]) + 1).expand(len(x), *a["shape"])
         case "div_constant":
             return x / _along(p["divisor"], a["axis"], x.ndim)
         case "concat":

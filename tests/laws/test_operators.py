@@ -27,7 +27,7 @@ from lumpnet.lower.torch import lower_graph
 from lumpnet.ops import Site, get, kinds
 from lumpnet.ops.pointwise import FUNCTIONS, whole
 from lumpnet.ops.sites import run
-from lumpnet.partition import GONE, Lumping, normal_form, nothing, refine
+from lumpnet.partition import GONE, Lumping, discrete, normal_form, nothing, refine
 from proofs import registry
 
 IRRATIONAL = ("tanh", "sigmoid", "silu", "gelu", "softmax", "batch_norm", *FUNCTIONS)
@@ -63,21 +63,26 @@ NOT_MAXIMAL: dict[str, tuple[Callable[[Site], bool], str]] = {
     "pad": (lambda site: bool(site.attrs["mode"] == "constant"), "constants other than the padding are related by what they differ from it"),
     "prelu": (lambda site: bool((site.params["slope"] == 1).any()), "slope 1 is the identity, which passes any row"),
     "conv": (lambda site: bool(site.attrs["groups"] > 1), "outputs of different groups are compared place by place"),
+    "conv_transpose": (lambda site: bool(site.attrs["groups"] > 1), "as for conv"),
 }
 """Kinds whose rule keeps apart what could be claimed: where, and what that is."""
-SHARE = {"conv": 0.4, "avg_pool": 0.6}
+SHARE = {"conv": 0.4, "conv_transpose": 0.4, "avg_pool": 0.6}
 """Of the trials, for the kinds that are slow on rationals."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One node: operand shapes (batch `None`), attributes, float64 parameters; `axis` is the operands' unit axis."""
+    """One node: operand shapes (batch `None`), attributes, float64 parameters; `axis` is the operands' unit axis.
+
+    With `choices` the operand holds integers below it, and has no units.
+    """
 
     kind: str
     shapes: tuple[Shape, ...]
     attrs: dict[str, Any] = field(default_factory=dict)
     params: dict[str, np.ndarray] = field(default_factory=dict)
     axis: int = 1
+    choices: int | None = None
 
     def shape(self) -> Shape:
         if self.kind == "opaque":
@@ -85,15 +90,20 @@ class Example:
         return get(self.kind).infer(self.shapes, self.attrs, self.params)
 
     def graph(self) -> Graph:
-        inputs = tuple(Value(f"x{k}", s, "float64") for k, s in enumerate(self.shapes))
+        inputs = tuple(Value(f"x{k}", s, "float64" if self.choices is None else "int64") for k, s in enumerate(self.shapes))
         names = {role: f"n.{role}" for role in self.params}
         node = Node(Value("n", self.shape(), "float64"), self.kind, tuple(v.name for v in inputs), self.attrs, names)
         return Graph(inputs, (node,), ("n",), {names[role]: p for role, p in self.params.items()})
 
+    def numbers(self, rng: np.random.Generator, count: int) -> dict[str, np.ndarray]:
+        """Something for every operand."""
+        sizes = [(count, *(int(d or 0) for d in s[1:])) for s in self.shapes]
+        return {f"x{k}": quarters(rng, *s) if self.choices is None else rng.integers(self.choices, size=s) for k, s in enumerate(sizes)}
+
     def site(self) -> Site:
         """The node as it stands behind values with the unit axis `axis`."""
         node = self.graph().nodes[0]
-        site = Site(node, self.params, self.shapes, (self.axis,) * len(self.shapes))
+        site = Site(node, self.params, self.shapes, ((self.axis if self.choices is None else None),) * len(self.shapes))
         return Site(node, self.params, self.shapes, site.in_axes, get(self.kind).unit_axis(site))
 
 
@@ -132,6 +142,29 @@ def conv(rng: np.random.Generator) -> Iterator[Example]:
             yield Example("conv", ((None, 4, *sizes),), attrs, params)
 
 
+def conv_transpose(rng: np.random.Generator) -> Iterator[Example]:
+    for kernel, stride, padding, extra, dilation, groups in product([1, 2, 3], [1, 2, 3], [0, 1], [0, 1], [1, 2], [1, 2, 4]):
+        if extra >= max(stride, dilation) or (3 - 1) * stride - 2 * padding + dilation * (kernel - 1) + extra < 0:
+            continue
+        for rank in (1, 2, 3) if (kernel, dilation, extra) == (2, 1, 0) and groups < 4 else (1,):
+            more = rank - 1
+            attrs = {"stride": [stride, *[2] * more], "padding": [padding, *[0] * more], "output_padding": [extra, *[0] * more]}
+            attrs |= {"dilation": [dilation, *[1] * more], "groups": groups}
+            rows = proportional(rng, quarters(rng, 8, 4 // groups, *[kernel] * rank))  # (out, in / groups, ...)
+            rows[rng.random(size=rows.shape) < 0.3] = 0
+            if rng.random() < 0.4:  # constants pass: every tap the same, or one tap
+                rows[:] = rows[(..., *[slice(0, 1)] * rank)]
+            weight = rows.reshape(groups, 8 // groups, 4 // groups, *[kernel] * rank).swapaxes(1, 2).reshape(4, 8 // groups, *[kernel] * rank)
+            params = {"weight": weight} | ({"bias": quarters(rng, 8)} if rng.random() < 0.7 else {})
+            yield Example("conv_transpose", ((None, 4, 3, *[2] * more),), attrs, params)
+
+
+def embedding(rng: np.random.Generator) -> Iterator[Example]:
+    for shape, entries in product([(None,), (None, 3), (None, 2, 2)], [1, 2, 7]):
+        table = proportional(rng, quarters(rng, 5, entries)) + rng.choice([0, 0.5, 3], size=(5, 1))
+        yield Example("embedding", (shape,), {"padding_idx": -1}, {"weight": np.ascontiguousarray(table.T)}, len(shape), entries)
+
+
 def batch_norm(rng: np.random.Generator) -> Iterator[Example]:
     for shape, square, eps, affine in product([(None, 5), (None, 5, 3), (None, 5, 2, 3)], [True, False], [0.0, 2.0**-10], [True, False]):
         var = rng.choice([0.25, 1.0, 2.25, 4.0], size=5) - eps if square else rng.choice([2.0, 3.0, 8.0, 18.0], size=5) - eps
@@ -164,6 +197,11 @@ def with_constant(kind: str, role: str, values: tuple[float, ...] = (0.0, 1.0, -
         yield Example(kind, ((None, 6, 2, 3),), {"axis": 3}, {role: rng.choice(values, size=3)})
 
     return examples
+
+
+def constant(rng: np.random.Generator) -> Iterator[Example]:
+    for shape, axis in [([6], 1), ([6, 2, 3], 1), ([2, 6], 2)]:
+        yield Example("constant", ((None, 4, 2),), {"shape": shape, "axis": axis}, {"value": rng.choice([0.0, 1.0, -2.0, 0.75, 3.0], size=6)})
 
 
 def concat(rng: np.random.Generator) -> Iterator[Example]:
@@ -273,6 +311,8 @@ FUNCTION_ATTRS: dict[str, tuple[dict[str, Any], ...]] = {
 EXAMPLES: dict[str, Callable[[np.random.Generator], Iterator[Example]]] = {
     "linear": linear,
     "conv": conv,
+    "conv_transpose": conv_transpose,
+    "embedding": embedding,
     "batch_norm": batch_norm,
     "relu": elementwise("relu"),
     "leaky_relu": elementwise("leaky_relu", {"slope": 0.125}, {"slope": float(np.float32(0.01))}, {"slope": -0.5}),
@@ -289,6 +329,7 @@ EXAMPLES: dict[str, Callable[[np.random.Generator], Iterator[Example]]] = {
     "mul": pairwise("mul"),
     "add_constant": with_constant("add_constant", "term"),
     "mul_constant": with_constant("mul_constant", "factor"),
+    "constant": constant,
     "div_constant": with_constant("div_constant", "divisor", (1.0, -2.0, 0.75, 3.0)),
     "concat": concat,
     "reshape": reshape,
@@ -342,7 +383,7 @@ def test_shapes_and_doubles_are_torchs(kind: str, rng: np.random.Generator) -> N
     """`infer` gives the shape that torch gives, and `run` its numbers, to 1e-12."""
     for example in examples(kind, rng):
         graph = example.graph()
-        inputs = {v.name: quarters(rng, 3, *(int(d or 0) for d in v.shape[1:])) for v in graph.inputs}
+        inputs = example.numbers(rng, 3)
         with torch.no_grad():
             want = lower_graph(graph)(*(torch.as_tensor(x) for x in inputs.values())).numpy()
         assert (None, *want.shape[1:]) == example.shape(), example
@@ -363,7 +404,7 @@ def test_rationals_agree_with_doubles(kind: str, rng: np.random.Generator) -> No
     for example in examples(kind, rng):
         graph = example.graph()
         for factor in (1.0, 0.0):
-            inputs = {v.name: factor * quarters(rng, 2, *(int(d or 0) for d in v.shape[1:])) for v in graph.inputs}
+            inputs = {name: factor * x for name, x in example.numbers(rng, 2).items()}
             try:
                 exact = run(graph, {name: fractions(x) for name, x in inputs.items()})["n"]
             except NoExactValue:
@@ -465,7 +506,12 @@ def trials(kind: str, rng: np.random.Generator, budget: int) -> Iterator[tuple[S
     for k in range(int(budget * SHARE.get(kind, 1))):
         example = followed[k % len(followed)] if budget >= len(followed) else followed[rng.integers(len(followed))]
         site = example.site()
-        start = [random_lumping(rng, int(s[example.axis] or 0), kind not in ("conv", "linear") or k % 4 == 0) for s in example.shapes]
+        if example.choices is not None:
+            (x,) = example.numbers(rng, 32).values()
+            ins, out = settled(site, [discrete(1)])
+            yield site, ins, out, [x], evaluate(rational(site), [x])
+            continue
+        start = [random_lumping(rng, int(s[example.axis] or 0), kind not in ("conv", "conv_transpose", "linear") or k % 4 == 0) for s in example.shapes]
         exact = not any(isinstance(v, Surd) for x in start for v in x.value)
         samples = 32 if all(len(s) == 2 for s in example.shapes) else 8
         xs = [operand(rng, x, s, example.axis, exact, samples) for x, s in zip(start, example.shapes, strict=True)]
@@ -540,6 +586,9 @@ def test_unobserved_operands_change_nothing(kind: str, rng: np.random.Generator)
         chosen = rng.random(out.count) < 0.5
         alive_out = np.array([c != GONE and chosen[c] for c in out.classes], dtype=bool)
         masks = get(kind).alive(site, ins, out, alive_out)
+        if site.in_axes == (None,):  # an operand without units is read or not
+            assert bool(masks[0].all()) == bool(alive_out.any())
+            continue
         moved = []
         for x, array, mask, axis in zip(ins, xs, masks, site.in_axes, strict=True):
             stays = x.present & np.array([v is not None for v in x.value], dtype=bool)  # a constant has no other values

@@ -10,8 +10,23 @@ from proofs.lemma import Fails, Holds, Lemma
 from proofs.registry import covers, every, of_rule, rules
 
 KINDS = [
-    *("linear", "conv", "batch_norm", "relu", "leaky_relu", "hardtanh", "tanh", "sigmoid", "silu", "gelu", "identity", "dropout"),
-    *("add", "mul", "mul_constant", "add_constant", "div_constant", "concat", "reshape", "permute", "index_select", "softmax", "opaque"),
+    *("add", "mul", "mul_constant", "add_constant", "div_constant", "constant", "concat", "reshape", "permute", "index_select", "softmax", "opaque"),
+    *(
+        "linear",
+        "conv",
+        "conv_transpose",
+        "embedding",
+        "batch_norm",
+        "relu",
+        "leaky_relu",
+        "hardtanh",
+        "tanh",
+        "sigmoid",
+        "silu",
+        "gelu",
+        "identity",
+        "dropout",
+    ),
     *("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "mean", "prelu", "sum", "amax", "amin", "pad", "upsample"),
 ]
 FUNCTIONS = [

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from proofs import enclosure, operators
-from proofs.operators import Windows
+from proofs.operators import Spread, Windows
 from proofs.worlds import Numbers
 
 WORLD = Numbers(None)
@@ -50,6 +50,25 @@ def test_convolution(windows):
     function = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[len(windows.size)]
     expected = function(x, weight, bias, windows.stride, windows.padding, windows.dilation)[0, 0]
     same(operators.conv(windows, [field(weight[0, j]) for j in range(2)], Fraction(bias[0].item()), [field(x[0, j]) for j in range(2)]), expected)
+
+
+SPREADS = [
+    Spread((3,), (2,), (1,), (0,), (0,), (1,)),
+    Spread((3,), (3,), (2,), (1,), (1,), (1,)),
+    Spread((4,), (2,), (1,), (1,), (1,), (2,)),
+    Spread((3,), (1,), (3,), (1,), (2,), (1,)),
+    Spread((2, 3), (2, 3), (2, 1), (0, 1), (1, 0), (1, 2)),
+    Spread((2, 1, 2), (1, 2, 2), (1, 2, 1), (0, 0, 1), (0, 1, 0), (1, 1, 2)),
+]
+
+
+@pytest.mark.parametrize("spread", SPREADS)
+def test_transposed_convolution(spread):
+    weight, x, bias = integers((2, 1, *spread.kernel), 0), integers((1, 2, *spread.size), 1), integers((1,), 2)
+    function = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}[len(spread.size)]
+    expected = function(x, weight, bias, spread.stride, spread.padding, spread.extra, 1, spread.dilation)[0, 0]
+    computed = operators.conv_transpose(spread, [field(weight[j, 0]) for j in range(2)], Fraction(bias[0].item()), [field(x[0, j]) for j in range(2)])
+    same(computed, expected)
 
 
 @pytest.mark.parametrize("windows", GEOMETRIES)

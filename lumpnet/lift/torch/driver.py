@@ -110,7 +110,19 @@ class _Lifting:
         value = node.meta["val"]
         first = value[0] if isinstance(value, tuple | list) and value else value
         path = stack_of(node).path
-        return Call(node, operands, self.program.modules.get(path), path, self.program.shape(first, _depends(operands)), dtype_name(first))
+        return Call(
+            node,
+            operands,
+            self.program.modules.get(path),
+            path,
+            self.program.shape(first, _depends(operands)),
+            dtype_name(first),
+            self._source(dtype_name(first)),
+        )
+
+    def _source(self, dtype: str) -> Val | None:
+        """The first input of this dtype."""
+        return next((Val(v.name, v.shape, v.dtype) for v in self.program.inputs if v.dtype == dtype), None)
 
     def _operand(self, node: FxNode, user: FxNode) -> Operand:
         if node not in self.env:
@@ -196,9 +208,9 @@ def _depends(operands: Mapping[FxNode, Operand]) -> bool:
 
 
 def _admissible(form: Form, call: Call) -> bool:
-    """Kinds with rules are about floating values with the batch on axis 0, all of one dtype."""
+    """Kinds with rules give floating values with the batch on axis 0; their operands are such values too, or what the form says."""
     batched = call.shape is not None and call.shape[:1] == (None,)
-    return batched and call.dtype in FLOATS and all(is_batched(v) and v.dtype == call.dtype for v in _read(form))
+    return batched and call.dtype in FLOATS and all(is_batched(v) and v.dtype in (form.dtypes or (call.dtype,)) for v in _read(form))
 
 
 def _read(form: Form) -> Iterator[Val | Deferred]:

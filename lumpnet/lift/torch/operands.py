@@ -82,6 +82,7 @@ class Form:
     """A converter's answer: the kind of node, its operands in order, its attributes and tensors by role.
 
     An operand may be a form itself, with the `shape` of its value: a node before the node.
+    The operands have the output's dtype, or all one of `dtypes` where that is given.
     """
 
     kind: str
@@ -89,6 +90,7 @@ class Form:
     attrs: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, Param] = field(default_factory=dict)
     shape: Shape | None = None
+    dtypes: tuple[str, ...] = ()
 
 
 def is_batched(operand: object) -> bool:

@@ -1,39 +1,7 @@
 """One converter file per operator kind; importing the package registers them all."""
 
-from lumpnet.lift.torch.kinds import (
-    activation,
-    batch_norm,
-    concat,
-    conv,
-    elementwise,
-    elided,
-    folded,
-    linear,
-    mean,
-    pad,
-    permute,
-    pool,
-    reshape,
-    select,
-    softmax,
-    upsample,
-)
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = [
-    "activation",
-    "batch_norm",
-    "concat",
-    "conv",
-    "elementwise",
-    "elided",
-    "folded",
-    "linear",
-    "mean",
-    "pad",
-    "permute",
-    "pool",
-    "reshape",
-    "select",
-    "softmax",
-    "upsample",
-]
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
