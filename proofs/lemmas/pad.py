@@ -33,6 +33,19 @@ def copies(world: World) -> Claim:
     )
 
 
+def units(world: World) -> Claim:
+    """A unit of padding beside rho y + c: kept as a column of its own, of which another is a row, or a constant that leaves."""
+    v, h, scale, offset, out = (world.real(name) for name in ("v", "h", "rho'", "c'", "c_out"))
+    return Claim(
+        conditions={
+            "H's column is padded alike": h == v,
+            "the row maps the padding to itself": scale * v + offset == v,
+            "the constant is the padding": out == v,
+        },
+        equal=((v, h), (v, scale * h + offset), (v, out)),
+    )
+
+
 ROW = "Pad on positions"
 LEMMAS = (
     SmtLemma(
@@ -52,6 +65,17 @@ LEMMAS = (
         "A constant unit stays constant where the padding is that constant.",
         constants,
         (Converse("the constant is the padding", "a channel of ones in a frame of zeros", {"c": 1, "v": 0}),),
+    ),
+    SmtLemma(
+        "pad.units",
+        "Pad: on the unit axis it adds constant units",
+        "Every unit of padding is the constant v.",
+        units,
+        (
+            Converse("H's column is padded alike", "H pads with zero", {"v": 1, "h": 0, "rho'": 1, "c'": 0}),
+            Converse("the row maps the padding to itself", "scale 2", {"v": 1, "rho'": 2, "c'": 0}),
+            Converse("the constant is the padding", "another constant", {"v": 1, "c_out": 0}),
+        ),
     ),
     SmtLemma(
         "pad.copies",

@@ -945,6 +945,19 @@ def pad_around_its_value() -> Triple:
 
 
 @case
+def pad_units() -> Triple:
+    """Two units of 5 before and one behind: the first a kept column of its own, the second a multiple of it, the last a constant."""
+    out = lump([0, 0, *[1, 1, 1, -1, 2, 3, 4, 4], -1], 3, [0, 2, 6, 7, 8], {1: 2, 4: 2, 9: 3}, {1: -5, 5: 7, 10: 5})
+    triple = sandwich("identity", hidden())
+    read, bias = np.concatenate([READ[:, :2], READ, READ[:, :1]], axis=1), np.array([1.0, -1.0])
+    for net, pads, weight, shift in ((triple.g, [2, 1], read, bias), (triple.h, [1, 0], *collapse(read, bias, out))):
+        net.nodes["v"] = N("pad", (None, weight.shape[1]), ["h"], {"pads": [pads], "mode": "constant", "value": 5.0})
+        net.nodes["y"].params = {"weight": arr(weight), "bias": arr(shift)}
+    triple.lumpings["v"] = out
+    return triple
+
+
+@case
 def pad_reflecting() -> Triple:
     attrs = {"pads": [[0, 0], [1, 0], [0, 2]], "mode": "reflect", "value": 0.0}
     return sandwich("pad", hidden(s=-2, o=3), attrs, spatial=(3, 3), after=(4, 5), s=-2, o=3)

@@ -186,6 +186,13 @@ def counterpart(g: Net, lumpings: Json, node: Json) -> Json | None:
         new["attrs"]["shape"], new["inputs"] = new["shape"][1:], [g.graph["inputs"][0]["name"]]
     elif node["kind"] == "reshape":
         new["attrs"]["shape"] = new["shape"][1:]
+    elif node["kind"] == "pad" and isinstance(lumpings[name], dict):
+        axis = lumpings[name]["axis"]
+        before, after = node["attrs"]["pads"][axis - 1]
+        out, n = rows(lumpings[name], node["shape"], axis), node["shape"][axis]
+        mine = [list(pair) for pair in node["attrs"]["pads"]]
+        mine[axis - 1] = [sum(unit < before for unit in out.kept()), sum(unit >= n - after for unit in out.kept())]
+        new["attrs"]["pads"] = mine
     elif node["kind"] == "index_select" and unit_axis(lumpings, node) == node["attrs"]["axis"]:
         axis, source = node["attrs"]["axis"], node["inputs"][0]
         inn, out = rows(lumpings[source], g.values()[source]["shape"], axis), rows(lumpings[name], node["shape"], axis)

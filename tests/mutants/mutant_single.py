@@ -284,6 +284,28 @@ def pooling(kind: str) -> Callable[[random.Random], Triple]:
     return make
 
 
+def more_units(rng: random.Random) -> Triple:
+    """Units of padding, constants that leave, stay, or follow each other, around the operand's."""
+    spatial = rng.choice([(), (2,)])
+    case, n = Case(rng, spatial, bool(spatial) and rng.random() < 0.4), rng.randint(1, 3)
+    x = rowset(n, rng)
+    case.hidden("h", x)
+    before, after, value = rng.randint(0, 2), rng.randint(0, 2), rng.choice([0.0, 1.0, -0.5])
+    pads = [[0, 0] for _ in case.shapes["h"][1:]]
+    pads[case.axis - 1] = [before, after]
+    case.node("v", "pad", ["h"], {"pads": pads, "mode": "constant", "value": value})
+    within = guess(x, own(n), rng) if rng.random() < 0.5 else x
+    new = [rng.choice([None, None, "one", "two"]) for _ in range(before + after)]
+    labels = [*new[:before], *within.labels, *new[before:]]
+    fresh = [rng.choice(SCALES) for _ in new]
+    bent = [Fraction(value) * (1 if c is None else 1 - s) + (rng.random() < 0.1) for c, s in zip(new, fresh, strict=True)]
+    out = Rowset(labels, fresh[:before] + within.scale + fresh[before:], bent[:before] + within.offset + bent[before:], [])
+    out.kept = [c for c in dict.fromkeys(labels) if c is not None and (c in within.kept or (c in ("one", "two") and rng.random() < 0.8))]
+    for c in {c for c in labels if c is not None}:
+        out.scale[labels.index(c)], out.offset[labels.index(c)] = Fraction(1), Fraction(0)
+    return case.finish("v", case.axis, out.json(case.axis))
+
+
 def prelu(rng: random.Random) -> Triple:
     spatial = rng.choice([(), (2,)])
     case, n = Case(rng, spatial, bool(spatial) and rng.random() < 0.2), rng.randint(1, 4)
@@ -557,6 +579,7 @@ CASES: dict[str, Callable[[random.Random], Triple]] = {
     "adaptive_max_pool": pooling("adaptive_max_pool"),
     **{kind: pooling(kind) for kind in ("mean", "sum", "amax", "amin", "upsample", "pad")},
     "prelu": prelu,
+    "more_units": more_units,
     "batch_norm": batch_norm,
     "layout": layout,
     "index_select": index_select,

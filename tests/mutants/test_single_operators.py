@@ -66,6 +66,7 @@ HOLES: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "signs before a maximum": (pooling, "_maximum", lambda *args: True, "max_pool"),
     "window weights": (pooling, "_sums_to_one", lambda *args: True, "avg_pool"),
     "padding": (padding, "carry", nothing, "pad"),
+    "units of padding": (padding, "carry", nothing, "more_units"),
     "slopes of a class": (slopes, "_positive", lambda *args: True, "prelu"),
     "reduced slopes": (slopes, "carry", nothing, "prelu"),
     "slopes and means": (norm, "_member", nothing, "batch_norm"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -61,9 +62,55 @@ def test_copies_pass_everything(mode):
     assert units(found, "hidden") == 1
 
 
-def test_padded_units_pin_with_a_reason():
-    """A frame of channels: shown, not guessed."""
-    model = Framed([A, [2.0, -4.0]], [1, 2], lambda h: F.pad(h, (0, 0, 0, 0, 1, 0)))
+class Wider(nn.Module):
+    """A residual connection that fills up with channels of `value`, as small ResNets do."""
+
+    def __init__(self, rows, before=1, after=2, value=0.0, others=None):
+        super().__init__()
+        wide = len(rows) + before + after
+        self.hidden, self.pads, self.value = pointwise(rows, [1, 2][: len(rows)]), (0, 0, 0, 0, before, after), value
+        self.branch, self.last = pointwise(others if others is not None else read(2, wide)), pointwise(read(wide), [1, 2])
+
+    def forward(self, x):
+        return self.last(torch.relu(F.pad(self.hidden(x), self.pads, value=self.value) + self.branch(x)))
+
+
+def test_units_of_padding_are_constants():
+    """They meet a branch and stay where that lives; where it is constant too they leave."""
+    assert units(reduced(Wider([A, [2.0, 4.0]]), X), "pad") == 5
+    found = reduced(Wider([A, [2.0, -4.0]], others=np.zeros((5, 2)), value=3.0), X)
+    assert units(found, "hidden") == units(found, "last") - 1 == 1
+    plain = net(pointwise([A, [2.0, 4.0]], [1, 2]), nn.ConstantPad3d((0, 0, 0, 0, 1, 1), 3.0), pointwise(read(4), [1, 2]))
+    graph = reduced(plain, X).original.graph
+    accepted(graph, {"1": {0: 3, 3: 3}})
+    accepted(graph, {"1": {3: (0, 2, -3)}})
+    for wrong in ({0: 2}, {3: (0, 2, 0)}, {3: (1, 1, 0)}):
+        refused(graph, {"1": wrong})
+
+
+def test_kept_units_of_padding_share_columns():
+    """Branch channels 0 and 3 are twins and 4 is alone: two columns of padding beside the operand's."""
+    others = [[1.0, 5.0], [1.0, 0.0], [0.0, 1.0], [1.0, 5.0], [3.0, 1.0]]
+    found = reduced(Wider([A, [2.0, 4.0]], others=others), X)
+    (padded,) = [n for n in found.network.graph.nodes if n.kind == "pad"]
+    assert padded.attrs["pads"][0] == [1, 1]
+    assert units(found, "pad") == 4
+
+
+def test_only_padding_is_observed():
+    class Only(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.hidden = pointwise([A, [0, 0]], [1, 2])
+
+        def forward(self, x):
+            return F.pad(self.hidden(x), (0, 0, 0, 0, 1, 0), value=0.5)[:, :1]
+
+    reduced(Only(), X)
+
+
+def test_copies_of_units_pin_with_a_reason():
+    model = Framed([A, [2.0, -4.0]], [1, 2], lambda h: F.pad(h.flatten(2), (0, 0, 1, 0), "replicate").unflatten(2, (3, 3)))
     model.last = conv(read(27).reshape(2, 3, 3, 3), [1, 2])
     found = reduced(model, X)
     assert units(found, "hidden") == 2
