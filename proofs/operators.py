@@ -6,7 +6,7 @@ them against torch on small integers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -155,3 +155,28 @@ def adaptive_window(size: int, outputs: int, index: int) -> range:
 
 def is_one_of(world: World, value: Number, choices: Iterable[int]) -> Fact:
     return world.some([value == choice for choice in choices])
+
+
+Function = Callable[[Number], Number]
+
+
+def lstm_cell(sigma: Function, tau: Function, gates: Sequence[Number], cell: Number) -> tuple[Number, Number]:
+    """One unit after one step: (h', c') from the pre-activations i, f, g, o and the cell before."""
+    i, f, g, o = gates
+    after = sigma(f) * cell + sigma(i) * tau(g)
+    return sigma(o) * tau(after), after
+
+
+def gru_cell(sigma: Function, tau: Function, gates: Sequence[Number], sides: Sequence[Number], state: Number) -> Number:
+    """One unit after one step: r, z, the candidate's input side and its state side (reset after the linear map), and the unit before."""
+    r, z = gates
+    candidate = tau(sides[0] + sigma(r) * sides[1])
+    return (1 - sigma(z)) * candidate + sigma(z) * state
+
+
+def gru_cell_reset_first(
+    sigma: Function, tau: Function, update: Number, into: Number, weights: Sequence[Number], resets: Sequence[Number], states: Sequence[Number], state: Number
+) -> Number:
+    """The same where every unit is reset before the linear map: `weights` read the units `states`, reset by `resets`; biases are in `into`."""
+    own = sum((w * sigma(r) * h for w, r, h in zip(weights, resets, states, strict=True)), start=0)
+    return (1 - sigma(update)) * tau(into + own) + sigma(update) * state

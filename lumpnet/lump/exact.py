@@ -316,6 +316,7 @@ class _Search:
         mask = self.alive[name].copy()
         for (source, target), free in zip(rules(site).links(site), self._free(site), strict=False):
             mask[target] |= ~free[source]
+        mask |= rules(site).revives(site, self.lumpings[name], self.alive[name])
         return self._revive(name, mask)
 
     def _revive(self, name: str, mask: np.ndarray) -> bool:

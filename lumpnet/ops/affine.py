@@ -53,7 +53,7 @@ class Affine(Op):
         return [rows.alive(self.weight(site), ins[0], out, alive_out)]
 
     def declined(self, site: Site, ins: Sequence[Kept], out: Kept, role: str, mask: np.ndarray) -> list[Demand | None]:
-        return [rows.declined(self.weight(site), ins[0], out, role, self.by_rows(site, mask) if role == "weight" else mask)]
+        return [rows.declined(self.weight(site), ins[0], out.units, self.by_rows(site, mask) if role == "weight" else mask)]
 
     def rounded(self, site: Site, mask: np.ndarray) -> np.ndarray:
         return np.flatnonzero(self.by_rows(site, mask).any(axis=(0, 2)))

@@ -81,6 +81,8 @@ class Op:
     kind: str = ""
     counts_units = False
     """Whether its outputs are counted as units (linear, convolution, recurrent)."""
+    column_role = "weight"
+    """The parameter whose axis 1 is collapsed to the operand's columns."""
     needs_operand = True
     """Whether the node cannot stand without any operand unit. What makes new columns can become a `constant` where it reads none."""
 
@@ -113,6 +115,10 @@ class Op:
         """Units of each operand that an observed unit of the output reads."""
         raise NotImplementedError
 
+    def revives(self, site: Site, out: Lumping, alive_out: np.ndarray) -> np.ndarray:
+        """Units of the output that observed units of the output read (a state on a cycle)."""
+        return np.zeros_like(alive_out)
+
     def links(self, site: Site) -> list[tuple[np.ndarray, np.ndarray]]:
         """Shared columns: for each operand the pairs (operand unit, output unit) that stay together or leave together.
 
@@ -127,6 +133,10 @@ class Op:
     def declined(self, site: Site, ins: Sequence[Kept], out: Kept, role: str, mask: np.ndarray) -> list[Demand | None]:
         """Demands on the operands under which the entries `mask` of parameter `role` would not have been computed."""
         return [None] * len(ins)
+
+    def declined_own(self, site: Site, out: Kept, role: str, mask: np.ndarray) -> Demand | None:
+        """As `declined`, of the output itself (a state on a cycle)."""
+        return None
 
     def rounded(self, site: Site, mask: np.ndarray) -> np.ndarray:
         """The columns of the operand behind the entries `mask` of the weight, where columns were summed."""

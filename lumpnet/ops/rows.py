@@ -29,7 +29,7 @@ Uneven = Callable[[np.ndarray], np.ndarray]
 def forward(weight: np.ndarray, bias: np.ndarray | None, x: Lumping, seen: Taps = ALL) -> Lumping:
     """The coarsest lumping of `weight @ x + bias`. weight (m, n, taps), bias (m,) or None."""
     m = len(weight)
-    merge = _columns(x)
+    merge = columns(x)
     keys: list[Hashable] = [("row", i) for i in range(m)]
     scale = constant_array(m, ONE)
     ends: list[int] = []
@@ -51,7 +51,7 @@ def forward(weight: np.ndarray, bias: np.ndarray | None, x: Lumping, seen: Taps 
     return normal_form(keys, scale, offset, value)
 
 
-def _columns(x: Lumping) -> Merge:
+def columns(x: Lumping) -> Merge:
     """The collapse of the operand's classes; an irrational constant is a column of its own (it cannot fold into a bias)."""
     odd = [i for i in np.flatnonzero(~x.present) if isinstance(x.value[i], Surd)]
     if not odd:
@@ -183,14 +183,14 @@ def quotient(weight: np.ndarray, x_column: np.ndarray, x_scale: np.ndarray, x_co
     return Collapsed(weight[rows], Merge(columns, x_scale, x_count), (len(rows), x_count, weight.shape[2]))
 
 
-def declined(weight: np.ndarray, x: Kept, out: Kept, role: str, mask: np.ndarray) -> Demand:
+def declined(weight: np.ndarray, x: Kept, rows: np.ndarray, mask: np.ndarray) -> Demand:
     """The merges behind some entries of a quotient's weight (rows, columns, ...) or bias (rows,) are undone."""
-    if role == "weight":
+    if mask.ndim > 1:
         columns = np.flatnonzero(mask.reshape(*mask.shape[:2], -1).any(axis=(0, 2)))
         apart = np.isin(x.column, columns)
         keep = np.zeros(len(apart), dtype=bool)
     else:
-        read = (weight[out.units[mask]] != 0).any(axis=(0, 2)) & (x.lumping.offset != 0)
+        read = (weight[rows[mask]] != 0).any(axis=(0, 2)) & (x.lumping.offset != 0)
         keep, apart = read & ~x.lumping.present, read & x.lumping.present
     return replace(default_keep(x.lumping, keep), label=np.where(apart, 1 + np.arange(len(apart)), 0))
 

@@ -13,11 +13,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from catalog_recurrent import CASES as RECURRENT
 from forge import F, N, Net, Triple, arr, lump
 
 from lumpnet.certificate import Lumping, Surd
 
-CASES: dict[str, Callable[[], Triple]] = {}
+CASES: dict[str, Callable[[], Triple]] = dict(RECURRENT)
 A, B, U, P = np.array([1.0, 2.0]), np.array([3.0, -1.0]), np.array([5.0, 7.0]), np.array([1.0, 1.0])
 READ = arr([[1, 2, 3, 4, 5, 0, 0, 0], [0, 1, -1, 2, 1, 0, 0, 0]])
 CLASSES, REPS = [0, 0, 0, -1, 1, 2, 3, 3], [0, 4, 5, 6]

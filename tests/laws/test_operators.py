@@ -30,7 +30,7 @@ from lumpnet.ops.sites import run
 from lumpnet.partition import GONE, Lumping, discrete, normal_form, nothing, refine
 from proofs import registry
 
-IRRATIONAL = ("tanh", "sigmoid", "silu", "gelu", "softmax", "batch_norm", *FUNCTIONS)
+IRRATIONAL = ("tanh", "sigmoid", "silu", "gelu", "softmax", "batch_norm", "rnn", "lstm", "gru", *FUNCTIONS)
 """Kinds without rational values at most rational inputs (a batch norm has them where its variances are squares)."""
 ALIASES = dict.fromkeys(FUNCTIONS, "pointwise") | {
     "dropout": "identity",
@@ -42,6 +42,7 @@ ALIASES = dict.fromkeys(FUNCTIONS, "pointwise") | {
     "amin": "reductions",
     "upsample": "pad",
 }
+ALIASES |= dict.fromkeys(("rnn", "lstm", "gru"), "recurrent")
 """Kinds whose lemma stands under another name."""
 NOT_MAXIMAL: dict[str, tuple[Callable[[Site], bool], str]] = {
     "avg_pool": (lambda site: True, "windows whose weights all sum to one number other than 1 would pass offsets, multiplied by it"),
@@ -56,6 +57,9 @@ NOT_MAXIMAL: dict[str, tuple[Callable[[Site], bool], str]] = {
     "hardsigmoid": (lambda site: True, "it is a mirror image about the middle of its ramp, not only about 0"),
     "pow": (lambda site: not whole(site.attrs["exponent"]), "powers of scales that stay rational would pass; exponent 0 is a constant"),
     "mul": (lambda site: True, "beside a constant factor an offset would pass as an offset"),
+    "rnn": (lambda site: True, "a constant other than zero holds after the first step, and a negative pre-activation before it"),
+    "lstm": (lambda site: True, "a gate does not matter on few steps"),
+    "gru": (lambda site: True, "a reset gate does not matter where it multiplies zero"),
     "index_select": (
         lambda site: bool(site.axis == site.attrs["axis"]),
         "a selection cannot scale: where the double of a unit is chosen first, or alone, the two units stay apart",
@@ -289,6 +293,28 @@ def upsample(rng: np.random.Generator) -> Iterator[Example]:
         yield Example("upsample", ((None, 4, *[2, 3, 1][: len(scales)]),), {"scales": scales, "mode": "nearest"})
 
 
+def twins(rng: np.random.Generator, params: dict[str, np.ndarray], gates: int) -> dict[str, np.ndarray]:
+    """Some units become another one or its negative (the candidate alone turns), some are zero."""
+    blocks = {role: p.reshape(gates, -1, *p.shape[1:]) for role, p in params.items()}
+    for unit in range(1, next(iter(blocks.values())).shape[1]):
+        source, turn = rng.integers(unit), rng.choice([1, 1, -1, 0])
+        if rng.random() < 0.6:
+            for p in blocks.values():
+                p[:, unit] = p[:, source]
+                p[2 if gates > 1 else 0, unit] *= turn
+    return params
+
+
+def recurrent(kind: str, gates: int, *attrs: dict[str, Any]) -> Callable[[np.random.Generator], Iterator[Example]]:
+    def examples(rng: np.random.Generator) -> Iterator[Example]:
+        for a, reverse, bias, length in product(attrs or ({},), [False, True], [True, False], [1, 3]):
+            params = {"weight_ih": quarters(rng, gates * 4, 3) / 4, "weight_hh": quarters(rng, gates * 4, 4) / 4}
+            params |= {role: quarters(rng, gates * 4) / 4 for role in ("bias_ih", "bias_hh") if bias}
+            yield Example(kind, ((None, length, 3),), a | {"reverse": reverse}, twins(rng, params, gates), 2)
+
+    return examples
+
+
 def softmax(rng: np.random.Generator) -> Iterator[Example]:
     for axis in (1, 2):
         yield Example("softmax", ((None, 4, 3),), {"axis": axis})
@@ -343,6 +369,9 @@ EXAMPLES: dict[str, Callable[[np.random.Generator], Iterator[Example]]] = {
     "prelu": prelu,
     "pad": pad,
     "upsample": upsample,
+    "rnn": recurrent("rnn", 1, {"nonlinearity": "tanh"}, {"nonlinearity": "relu"}),
+    "lstm": recurrent("lstm", 4),
+    "gru": recurrent("gru", 3, {"linear_before_reset": True}, {"linear_before_reset": False}),
     "opaque": opaque,
 }
 
@@ -585,6 +614,8 @@ def test_unobserved_operands_change_nothing(kind: str, rng: np.random.Generator)
     for site, ins, out, xs, y in trials(kind, rng, 60):
         chosen = rng.random(out.count) < 0.5
         alive_out = np.array([c != GONE and chosen[c] for c in out.classes], dtype=bool)
+        while (more := alive_out | get(kind).revives(site, out, alive_out)).sum() > alive_out.sum():
+            alive_out = more
         masks = get(kind).alive(site, ins, out, alive_out)
         if site.in_axes == (None,):  # an operand without units is read or not
             assert bool(masks[0].all()) == bool(alive_out.any())

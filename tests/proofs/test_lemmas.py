@@ -28,6 +28,7 @@ KINDS = [
         "dropout",
     ),
     *("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "mean", "prelu", "sum", "amax", "amin", "pad", "upsample"),
+    *("rnn", "lstm", "gru"),
 ]
 FUNCTIONS = [
     *("abs", "sign", "exp", "log", "sqrt", "reciprocal", "erf", "sin", "cos", "softsign", "elu", "selu", "celu", "softplus"),
@@ -45,6 +46,7 @@ SHARED = dict.fromkeys(FUNCTIONS, "pointwise") | {
     "amin": "reductions",
     "upsample": "pad",
 }
+SHARED |= dict.fromkeys(("rnn", "lstm", "gru"), "recurrent")
 LEMMAS = every()
 
 

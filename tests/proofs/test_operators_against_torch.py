@@ -166,3 +166,27 @@ def test_torch_means_the_same_function(function):
     for u in (-1.5, -0.25, 0.0, 0.75, 1.5):
         middle = float(mpmath.mpf(function(enclosure.box(Fraction(u))).mid._mpi_[0]))
         assert middle == pytest.approx(TORCH[function](torch.tensor(u, dtype=torch.float64)).item(), rel=1e-12, abs=1e-12)
+
+
+def _sigmoid(u):
+    return 1 / (1 + mpmath.exp(-u))
+
+
+def test_an_lstm_cell_is_torchs():
+    cell, n = torch.nn.LSTMCell(2, 3, dtype=torch.float64), 3
+    x, h, c = integers((1, 2), 1) / 4, integers((1, 3), 2) / 4, integers((1, 3), 3) / 4
+    gates = (x @ cell.weight_ih.T + cell.bias_ih + h @ cell.weight_hh.T + cell.bias_hh)[0].tolist()
+    after, kept = cell(x, (h, c))
+    for unit in range(n):
+        mine = operators.lstm_cell(_sigmoid, mpmath.tanh, [gates[k * n + unit] for k in range(4)], c[0, unit].item())
+        assert [float(v) for v in mine] == pytest.approx([after[0, unit].item(), kept[0, unit].item()], rel=1e-12)
+
+
+def test_a_gru_cell_is_torchs():
+    cell, n = torch.nn.GRUCell(2, 3, dtype=torch.float64), 3
+    x, h = integers((1, 2), 1) / 4, integers((1, 3), 2) / 4
+    into, own = ((v @ w.T + b)[0].tolist() for v, w, b in ((x, cell.weight_ih, cell.bias_ih), (h, cell.weight_hh, cell.bias_hh)))
+    for unit in range(n):
+        gates = [into[k * n + unit] + own[k * n + unit] for k in range(2)]
+        mine = operators.gru_cell(_sigmoid, mpmath.tanh, gates, [into[2 * n + unit], own[2 * n + unit]], h[0, unit].item())
+        assert float(mine) == pytest.approx(cell(x, h)[0, unit].item(), rel=1e-12)

@@ -84,7 +84,7 @@ def test_units_of_padding_are_constants():
     graph = reduced(plain, X).original.graph
     accepted(graph, {"1": {0: 3, 3: 3}})
     accepted(graph, {"1": {3: (0, 2, -3)}})
-    for wrong in ({0: 2}, {3: (0, 2, 0)}, {3: (1, 1, 0)}):
+    for wrong in ({0: 2}, {3: (0, 2, 0)}, {3: (0, 1, 1)}):
         refused(graph, {"1": wrong})
 
 

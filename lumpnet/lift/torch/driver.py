@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -19,9 +19,9 @@ from lumpnet.lift.torch.call import Call
 from lumpnet.lift.torch.export import export_module
 from lumpnet.lift.torch.names import Stack, common, stack_of
 from lumpnet.lift.torch.opaque import check_function, encode
-from lumpnet.lift.torch.operands import Deferred, Form, Items, Operand, Param, Parts, Size, Val, is_batched
+from lumpnet.lift.torch.operands import Deferred, Form, Items, Operand, Param, Parts, Size, Stacked, Val, is_batched
 from lumpnet.lift.torch.program import Program, dtype_name
-from lumpnet.lift.torch.registry import CONVERTERS, FOLDERS, SPLITTERS
+from lumpnet.lift.torch.registry import CONVERTERS, EXPANDERS, FOLDERS, SPLITTERS, Emit
 from lumpnet.lift.torch.tidy import tidied
 
 NUMBERS = (torch.SymInt, torch.SymFloat, torch.SymBool, int, float)
@@ -94,6 +94,9 @@ class _Lifting:
             folded = FOLDERS[target](call)
             if folded is not None:
                 return folded
+        expanded = EXPANDERS[target](call, self._emitter(call)) if target in EXPANDERS else None
+        if expanded is not None:
+            return replace(expanded, rest=self._deferred(call)) if isinstance(expanded, Items) else expanded
         parts = SPLITTERS[target](call) if target in SPLITTERS else None
         if parts is not None:
             return parts
@@ -117,12 +120,12 @@ class _Lifting:
             path,
             self.program.shape(first, _depends(operands)),
             dtype_name(first),
-            self._source(dtype_name(first)),
+            self._source(),
         )
 
-    def _source(self, dtype: str) -> Val | None:
-        """The first input of this dtype."""
-        return next((Val(v.name, v.shape, v.dtype) for v in self.program.inputs if v.dtype == dtype), None)
+    def _source(self) -> Val:
+        value = self.program.inputs[0]
+        return Val(value.name, value.shape, value.dtype)
 
     def _operand(self, node: FxNode, user: FxNode) -> Operand:
         if node not in self.env:
@@ -133,17 +136,21 @@ class _Lifting:
 
     def _item(self, node: FxNode) -> Operand:
         parent: Any = node.args[0]
-        source = self._operand(parent, node)
+        item: Any = node.args[1]
+        source, ends = self._operand(parent, node), None
         if isinstance(source, Parts):
-            part = source.items[int(str(node.args[1]))]
+            part = source.items[item]
             return self._form(stack_of(node), part) if isinstance(part, Form) else part
         if isinstance(source, Items):
-            if node.args[1] == 0:
+            if item == 0:
                 return source.first
-            source = source.rest
+            assert source.rest is not None
+            ends, source = source.ends.get(item), source.rest
         assert isinstance(source, Deferred)
         value = node.meta["val"]
         call = Deferred(self._next(), node, self.program.shape(value, _depends(source.operands)), dtype_name(value), {parent: source})
+        if ends is not None:
+            return Stacked(call.order, node, call.shape, call.dtype, call.operands, ends)
         return self._settle(call) if _placed(call, source.operands) else call
 
     def _opaque(self, call: Call) -> Operand:
@@ -174,6 +181,9 @@ class _Lifting:
         if call.shape[:1] != (None,) and code.params:
             self._advise(call.node)
         return self.settled[call]
+
+    def _emitter(self, call: Call) -> Emit:
+        return lambda form, shape, name: self._emit(stack_of(call.node), name, form, shape, call.dtype)
 
     def _emit(self, stack: Stack, operation: str, form: Form, shape: Shape | None, dtype: str) -> Val:
         assert shape is not None
