@@ -303,10 +303,7 @@ class _Search:
         name = site.node.name
         if not self.alive[name].any():
             return False
-        mask = self.alive[name].copy()
-        for (source, target), free in zip(rules(site).links(site), self._free(site), strict=False):
-            mask[target] |= ~free[source]
-        return self._revive(name, mask)
+        return self._revive(name, rules(site).brought(site, self._free(site), self.alive[name]))
 
     def _revive(self, name: str, mask: np.ndarray) -> bool:
         x = self.lumpings[name]

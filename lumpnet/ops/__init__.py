@@ -2,6 +2,7 @@
 
 from lumpnet.ops import (  # noqa: F401  (importing registers)
     add,
+    attention,
     batch_norm,
     concat,
     constants,

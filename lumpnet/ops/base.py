@@ -118,6 +118,13 @@ class Op:
         """
         return []
 
+    def brought(self, site: Site, free: Sequence[np.ndarray], alive_out: np.ndarray) -> np.ndarray:
+        """Observed output units, and those that an observed unit of an operand brings along."""
+        mask = alive_out.copy()
+        for (source, target), unread in zip(self.links(site), free, strict=False):
+            mask[target] |= ~unread[source]
+        return mask
+
     def declined(self, site: Site, ins: Sequence[Kept], out: Kept, role: str, mask: np.ndarray) -> list[Demand | None]:
         """Demands on the operands under which the entries `mask` of parameter `role` would not have been computed."""
         return [None] * len(ins)

@@ -27,13 +27,14 @@ from lumpnet.ops.sites import run
 from lumpnet.partition import GONE, Lumping, normal_form, nothing, refine
 from proofs import registry
 
-IRRATIONAL = ("tanh", "sigmoid", "silu", "gelu", "softmax", "batch_norm")
+IRRATIONAL = ("tanh", "sigmoid", "silu", "gelu", "softmax", "batch_norm", "attention")
 """Kinds without rational values at most rational inputs (a batch norm has them where its variances are squares)."""
 ALIASES = {"dropout": "identity", "adaptive_avg_pool": "adaptive_pool", "adaptive_max_pool": "adaptive_pool", "softmax": "opaque"}
 """Kinds whose lemma stands under another name."""
 NOT_MAXIMAL: dict[str, tuple[Callable[[Site], bool], str]] = {
     "avg_pool": (lambda site: True, "windows whose weights all sum to one number other than 1 would pass offsets, multiplied by it"),
     "hardtanh": (lambda site: True, "it is odd about the middle of its limits, not only about 0: f(min + max - u) = min + max - f(u)"),
+    "attention": (lambda site: True, "heads merge and leave whole; a head that attends to one key, or nowhere more than elsewhere, gives what its values are"),
     "mul": (lambda site: True, "beside a constant factor an offset would pass as an offset"),
     "conv": (lambda site: bool(site.attrs["groups"] > 1), "outputs of different groups are compared place by place"),
 }
@@ -208,6 +209,13 @@ def opaque(rng: np.random.Generator) -> Iterator[Example]:
     yield Example("opaque", ((None, 3, 4),), call, {"0": quarters(rng, 4)})
 
 
+def attention(rng: np.random.Generator) -> Iterator[Example]:
+    for (heads, kv, d, dv), (t, s), causal in product([(2, 2, 2, 1), (4, 2, 1, 2), (3, 3, 1, 1), (2, 1, 2, 2)], [(3, 3), (2, 3), (1, 1)], [False, True]):
+        if t == s or not causal:
+            shapes = ((None, t, heads * d), (None, s, kv * d), (None, s, kv * dv))
+            yield Example("attention", shapes, {"heads": heads, "kv_heads": kv, "scale": 0.5, "causal": causal}, axis=2)
+
+
 EXAMPLES: dict[str, Callable[[np.random.Generator], Iterator[Example]]] = {
     "linear": linear,
     "conv": conv,
@@ -222,6 +230,7 @@ EXAMPLES: dict[str, Callable[[np.random.Generator], Iterator[Example]]] = {
     "identity": elementwise("identity"),
     "dropout": elementwise("dropout", {"p": 0.5}),
     "softmax": softmax,
+    "attention": attention,
     "add": pairwise("add"),
     "mul": pairwise("mul"),
     "add_constant": with_constant("add_constant", "term"),
