@@ -283,15 +283,11 @@ class Reference:
                 self.wishes(node)
             if self.changed:
                 continue
-            self.empty: list[str] = []
             for node in self.graph.nodes:
                 self.forbid(node)
             for one, two, a, b in self.ties:
                 if any(self.alive[a]) and any(self.alive[b]):
                     self._tie(one, two)
-            if not self.changed:  # last, and one at a time: an observed map needs an operand
-                for x in self.empty[:1]:
-                    self._keep(x, [0])
             if not self.changed:
                 return
 
@@ -404,11 +400,12 @@ class Reference:
         return pres, val, pair
 
     def passing(self, node: Node) -> int | None:
-        """The operand of an add that goes on alone, because the other is constant in all its units and leaves."""
+        """The operand of an add that goes on alone, because the other is constant in all its observed units and leaves."""
         for k in (0, 1):
-            p, v, _ = self.operand(node, 1 - k)
-            q = self.operand(node, k)[0]
-            if not any(p) and any(q) and all(isinstance(x, F) for x in v) and self.graph.value(node.inputs[k]).shape == node.shape:
+            v, seen = self.operand(node, 1 - k)[1], [self._view(node.inputs[m], i) for m in (k, 1 - k) for i in range(self.n[node.name])]
+            mine, other = (any(p and a for p, a in part) for part in (seen[: self.n[node.name]], seen[self.n[node.name] :]))
+            rational = all(isinstance(v[i], F) or seen[self.n[node.name] + i][0] or not self.alive[node.name][i] for i in range(self.n[node.name]))
+            if mine and not other and rational and self.graph.value(node.inputs[k]).shape == node.shape:
                 return k
         return None
 
@@ -715,11 +712,9 @@ class Reference:
         cls = self.classes(pres, rel)
         for j, k in combinations(range(w.shape[1]), 2):
             if pres[j] and pres[k] and (found := rel(j, k)) and found[1] != 0:
-                like = [m for m in range(w.shape[1]) if read[m] and cls[m] == cls[j] and (rel(m, j)[1] == 0 or rel(m, k)[1] == 0)]
+                like = [m for m in range(w.shape[1]) if read[m] and cls[m] == cls[j] and any(r and r[1] == 0 for r in (rel(m, j), rel(m, k)))]
                 if like:
                     self._cut(x, j, k)
-        if rows and not any(pres):
-            self.empty.append(x)
 
     def _uneven(self, node: Node, i: int) -> bool:
         """Whether a row that collapses to zero still differs near the padding."""
@@ -834,19 +829,15 @@ class Reference:
         pres = self.operand(node, 0)[0]
         x, v, w = node.inputs[0], node.name, self.weight(node)
         rows = self.collapsed(node)[0]
-        some = False
         for i in range(len(w)):
             if not self.alive[v][i]:
                 continue
-            some |= self.pres[v][i]
             for key in rows[i]:
                 if key[0] != "irrational":
                     self._revive(x, key[0])
             for j in range(w.shape[1]):
                 if not pres[j] and any(w[i, j]):
                     self._revive(x, j)
-        if some and self.axis[x] is not None and any(pres) and not any(p and a for p, a in zip(pres, self.alive[x], strict=True)):
-            self._revive(x, pres.index(True))
 
 
 def _fractions(tensor: np.ndarray) -> np.ndarray:

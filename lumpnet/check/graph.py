@@ -84,7 +84,10 @@ class Case:
         return self.reduced
 
 
-def kept_inputs(case: Case) -> tuple[tuple[str, ...], tuple[str, ...]]:
+Counterpart = tuple[tuple[str, ...], tuple[str, ...] | None]
+
+
+def kept_inputs(case: Case) -> Counterpart:
     """The usual counterpart: the same kind on the same inputs."""
     return (case.node.kind,), case.node.inputs
 
@@ -95,7 +98,7 @@ class Kind:
 
     `shape(node, input shapes)` computes the output shape or raises `ValueError`; `oblige(case)` checks the obligation, raising `Refusal`
     or `Unsure`, and returns in words what it checked; `counterpart(case)` says which kinds and inputs the reduced node may have,
-    with the same attributes except those in `free`. Attributes in `training` may be absent: they mean nothing in evaluation.
+    with the same attributes except those in `free`; inputs None are any. Attributes in `training` may be absent: they mean nothing in evaluation.
     """
 
     shape: Callable[[Node, list[Shape]], Shape]
@@ -106,7 +109,7 @@ class Kind:
     attrs: Mapping[str, Callable[[Any], bool]] = field(default_factory=dict)
     free: tuple[str, ...] = ()
     training: tuple[str, ...] = ()
-    counterpart: Callable[[Case], tuple[tuple[str, ...], tuple[str, ...]]] = kept_inputs
+    counterpart: Callable[[Case], Counterpart] = kept_inputs
     opaque: bool = False
 
 

@@ -130,8 +130,9 @@ def _counterpart(case: Case, reduced: Node) -> None:
     """Kind, inputs, attributes and shape of the reduced node are those the lumpings give."""
     kind = KINDS[case.node.kind]
     kinds, inputs = kind.counterpart(case)
-    if reduced.kind not in kinds or reduced.inputs != inputs:
-        raise Refusal(case.where, f"the reduced node is {reduced.kind} of {list(reduced.inputs)}", f"{' or '.join(kinds)} of {list(inputs)}")
+    if reduced.kind not in kinds or (inputs is not None and reduced.inputs != inputs):
+        expected = f"{' or '.join(kinds)} of {'any value' if inputs is None else list(inputs)}"
+        raise Refusal(case.where, f"the reduced node is {reduced.kind} of {list(reduced.inputs)}", expected)
     if reduced.kind == case.node.kind:
         for key in sorted({*case.node.attrs, *reduced.attrs} - {*kind.free}):
             if repr(case.node.attrs.get(key)) != repr(reduced.attrs.get(key)):

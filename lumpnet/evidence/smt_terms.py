@@ -336,6 +336,7 @@ _ELEMENTS: Mapping[str, Callable[[Reals, Place, Sequence[Operand], Index], Term]
     "mul": lambda reals, at, xs, index: z3.Product(list(_two(at, xs, index))),
     "mul_constant": lambda reals, at, xs, index: xs[0](index) * reals.number(_with_constant(at, "factor", index)),
     "add_constant": lambda reals, at, xs, index: xs[0](index) + reals.number(_with_constant(at, "term", index)),
+    "constant": lambda reals, at, xs, index: reals.number(_with_constant(at, "value", index)),
     "concat": _concat,
     "reshape": _reshape,
     "permute": _permute,

@@ -187,7 +187,7 @@ class _Search:
         return found
 
     def fill(self) -> bool:
-        """An observed linear map needs at least one operand unit: revive or keep the first where none is left."""
+        """An observed map that needs an operand keeps at least one unit of it: revive or keep the first where none is left."""
         changed = False
         for name in self.empty():
             x = self.lumpings[name]
@@ -199,9 +199,9 @@ class _Search:
         return changed
 
     def empty(self) -> Iterator[str]:
-        """Operands of observed linear maps of which no unit is observed."""
+        """Operands, needed by observed maps, of which no unit is observed."""
         for site in self.sites:
-            if site.axis is not None and not rules(site).links(site) and self.alive[site.node.name].any():
+            if site.axis is not None and rules(site).needs_operand and not rules(site).links(site) and self.alive[site.node.name].any():
                 yield from (name for name in site.node.inputs if self.units[name] and not self.alive[name].any())
 
     def _forward(self) -> None:

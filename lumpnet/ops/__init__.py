@@ -5,6 +5,7 @@ from lumpnet.ops import (  # noqa: F401  (importing registers)
     attention,
     batch_norm,
     concat,
+    constant,
     constants,
     conv,
     gelu,

@@ -50,19 +50,20 @@ class Add(Pairwise):
                 keys[i] = ("constants", a.value[i], b.value[i])
         return normal_form(keys, scale, offset, value)
 
-    def passing(self, site: Site, ins: Sequence[Lumping]) -> int | None:
-        """The operand that passes alone because the other is constant throughout (None: neither)."""
+    def passing(self, site: Site, ins: Sequence[Lumping], free: Sequence[np.ndarray], free_out: np.ndarray) -> int | None:
+        """The operand that passes alone because the other is constant wherever it is observed (None: neither)."""
+        observed = [x.present & ~f for x, f in zip(ins, free, strict=True)]
         for k in (0, 1):
-            other, x = ins[1 - k], ins[k]
-            rational = not any(isinstance(v, Surd) for v in other.value[~other.present])
-            if not other.present.any() and len(other) and x.present.any() and rational and site.in_shapes[k] == site.shape:
+            other = ins[1 - k]
+            rational = not any(isinstance(v, Surd) for v in other.value[~other.present & ~free_out])
+            if not observed[1 - k].any() and observed[k].any() and rational and site.in_shapes[k] == site.shape:
                 return k
         return None
 
     def demands(
         self, site: Site, ins: Sequence[Lumping], out: Lumping, free: Sequence[np.ndarray], free_out: np.ndarray
     ) -> tuple[list[Demand | None], Demand | None]:
-        k = self.passing(site, ins)
+        k = self.passing(site, ins, free, free_out)
         if k is None:
             return super().demands(site, ins, out, free, free_out)
         if not claimed(out, free_out).any():

@@ -12,11 +12,14 @@ import numpy as np
 from lumpnet.exact import Collapsed, Scaled
 from lumpnet.ops import rows
 from lumpnet.ops.base import Kept, Op, Piece, Site
+from lumpnet.ops.constant import constant_piece
 from lumpnet.partition import Demand, Lumping
 
 
 class Affine(Op):
-    """New columns from old ones: `W x + b`, W as (out, in, taps)."""
+    """New columns from old ones: `W x + b`, W as (out, in, taps). With no operand unit left it is a constant."""
+
+    needs_operand = False
 
     def border(self, site: Site) -> np.ndarray:
         """(taps,) bool: taps that some output position reads outside the operand."""
@@ -42,6 +45,8 @@ class Affine(Op):
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
         """Rows at the representatives, collapsed to the columns that stay; a bias appears where constants fold into one."""
         (x,), weight, bias = ins, _weight(site), site.params.get("bias")
+        if not len(x.units):
+            return constant_piece(site, len(out.units), stack(rows.shifts(weight, bias, x.lumping, out.units)))
         params: dict[str, np.ndarray | Scaled | Collapsed] = dict(site.params)
         collapsed = rows.quotient(weight, x.column, x.lumping.scale, len(x.units), out.units)
         params["weight"] = collapsed.reshape(len(out.units), len(x.units), *site.params["weight"].shape[2:])

@@ -67,7 +67,7 @@ class Kept:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A node of the quotient: kind, surviving operands (by position), attributes, exact or stored parameters."""
+    """A node of the quotient: kind, surviving operands (by position; none: any value gives the batch size), attributes, exact or stored parameters."""
 
     kind: str
     operands: tuple[int, ...]
@@ -81,6 +81,8 @@ class Op:
     kind: str = ""
     counts_units = False
     """Whether its outputs are counted as units (linear, convolution, recurrent)."""
+    needs_operand = True
+    """Whether the node cannot stand without any operand unit. What makes new columns can become a `constant` where it reads none."""
 
     def infer(self, shapes: Sequence[Shape], attrs: Any, params: Params) -> Shape:
         """The output's full shape."""

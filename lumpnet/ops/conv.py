@@ -24,6 +24,7 @@ from lumpnet.partition import Demand, Lumping
 class Conv(Op):
     kind = "conv"
     counts_units = True
+    needs_operand = False
 
     def infer(self, shapes: Sequence[Shape], attrs: Any, params: Params) -> Shape:
         weight, (x,) = params["weight"], shapes

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from lumpnet.errors import RoundingError
-from lumpnet.ir import Graph, Node, Shape, Value
+from lumpnet.ir import FLOATS, Graph, Node, Shape, Value
 from lumpnet.lump.exact import Outcome
 from lumpnet.ops import Kept, Piece, Site, get
 from lumpnet.ops.sites import operand_units, rules
@@ -61,6 +61,7 @@ class _Marks:
 def build(outcome: Outcome, kept: Mapping[str, Kept], dtype: str | None = None) -> Quotient:
     """Lower the relation to a graph. dtype None keeps each tensor's dtype."""
     graph = outcome.graph
+    source = next((v.name for v in graph.inputs if v.dtype in FLOATS), graph.inputs[0].name)
     tensors, marks = _Tensors(), _Marks()
     nodes = []
     for site in outcome.sites:
@@ -69,7 +70,7 @@ def build(outcome: Outcome, kept: Mapping[str, Kept], dtype: str | None = None) 
             continue
         piece = piece_of(site, kept)
         params = _params(site, piece, tensors, marks, dtype)
-        nodes.append(_node(site, piece, params, len(kept[name].units), dtype))
+        nodes.append(_node(site, piece, params, len(kept[name].units), source, dtype))
     inputs = tuple(replace(v, dtype=_dtype(v.dtype, dtype)) for v in graph.inputs)
     buffers = frozenset(name for name, key in tensors.came_from.items() if key in graph.buffers)
     return Quotient(Graph(inputs, tuple(nodes), graph.outputs, tensors.out, buffers, graph.notes), marks.inexact, marks.overflow)
@@ -126,9 +127,10 @@ def _fresh(node: Node, role: str) -> str:
     return f"{prefix}.{role}"
 
 
-def _node(site: Site, piece: Piece, params: dict[str, str], units: int, dtype: str | None) -> Node:
+def _node(site: Site, piece: Piece, params: dict[str, str], units: int, source: str, dtype: str | None) -> Node:
+    """`source` is any value, for a piece that reads only the batch size."""
     old = site.node
-    inputs = tuple(old.inputs[k] for k in piece.operands)
+    inputs = tuple(old.inputs[k] for k in piece.operands) or (source,)
     module = old.module if piece.kind == old.kind else None
     value = Value(old.name, _shape(old.shape, site.axis, units), _dtype(old.value.dtype, dtype))
     return Node(value, piece.kind, inputs, piece.attrs, params, module)

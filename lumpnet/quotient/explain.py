@@ -52,7 +52,13 @@ def _multiply_adds(site: Site) -> int:
 
 def removed(outcome: Outcome, kept: Mapping[str, Kept]) -> dict[str, Counter[str]]:
     """Per hidden value (by node name): rule -> units that it removed."""
-    return {s.node.name: _rules(outcome, kept[s.node.name], s.node.name) for s in counted(outcome.sites, outcome.graph.outputs)}
+    found = {}
+    for s in counted(outcome.sites, outcome.graph.outputs):
+        mine = kept[s.node.name]
+        found[s.node.name] = _rules(outcome, mine, s.node.name)
+        if len(mine.units) and not len(kept[s.node.inputs[0]].units):  # what stays are stored constants, no longer units of a layer
+            found[s.node.name]["constant"] += len(mine.units)
+    return found
 
 
 def _rules(outcome: Outcome, kept: Kept, name: str) -> Counter[str]:

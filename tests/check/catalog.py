@@ -313,6 +313,35 @@ def batch_norm_surd_relu() -> Triple:
 
 
 @case
+def stored_constants() -> Triple:
+    """Numbers that ignore the layer before them, tied and shifted like units of a layer; unit 3 leaves."""
+    value = [2, 5, 4, 7, -3, 9, 1, 3]
+    out = lump(CLASSES, 2, REPS, {2: 2, 7: 3}, {1: 3, 3: 7})
+    return sandwich("constant", out, {"shape": [8], "axis": 1}, {"value": value}, {"value": [2, -3]}, {"shape": [2], "axis": 1})
+
+
+@case
+def layer_left_over() -> Triple:
+    """Every row of v collapses to zero over h (unit 2 is unit 0 + 1), so h goes and v holds numbers, at three positions."""
+    weight, bias = arr([[1, 2], [3, 4], [1, 2]]), arr([0, 1, 1])
+    read, read_bias = arr([[1, 0, -1], [-2, 0, 2], [0, 0, 0]]), arr([5, 9, 3])
+    last = {"weight": arr([[1, 2, 3]]), "bias": arr([1])}
+    nodes = {
+        "h": N("linear", (None, 3, 3), ["x"], {}, {"weight": weight, "bias": bias}),
+        "v": N("linear", (None, 3, 3), ["h"], {}, {"weight": read, "bias": read_bias}),
+        "t": N("tanh", (None, 3, 3), ["v"]),
+        "y": N("linear", (None, 3, 1), ["t"], {}, last),
+    }
+    reduced = {
+        "v": N("constant", (None, 3, 3), ["x"], {"shape": [3, 3], "axis": 2}, {"value": arr([4, 11, 3])}),
+        "t": N("tanh", (None, 3, 3), ["v"]),
+        "y": N("linear", (None, 3, 1), ["t"], {}, last),
+    }
+    h = lump([0, 1, 0], 0, [0, 1], {}, {2: 1}, axis=2)
+    return Triple(Net({"x": (None, 3, 2)}, nodes, ["y"]), Net({"x": (None, 3, 2)}, reduced, ["y"]), {"h": h})
+
+
+@case
 def mul_constant() -> Triple:
     factor = [2, 2, 3, 5, 0, 7, 4, -4]
     out = lump(CLASSES, 2, REPS, {2: 3, 7: -3}, {3: 35})

@@ -44,6 +44,8 @@ def _apply(node: N, ins: list[torch.Tensor], p: dict[str, torch.Tensor]) -> torc
             return x * _along(p["factor"], a["axis"], x.ndim)
         case "add_constant":
             return x + _along(p["term"], a["axis"], x.ndim)
+        case "constant":
+            return _along(p["value"], a["axis"], len(a["shape"]) + 1).expand(len(x), *a["shape"])
         case "concat":
             return torch.cat(ins, a["axis"])
         case "reshape":

@@ -252,6 +252,18 @@ forge(
 forge("a value without units is equal or nothing", "one_number_per_example", set_entry("h", "t", "factor", (), 5), "has no unit axis 0")
 forge("a term without units is equal", "one_number_per_example", set_entry("h", "u", "term", (), 5), "has no unit axis 0")
 forge("a scalar factor is the nearest", "narrowed_scalar", set_entry("h", "v", "factor", (), 0.75), "the reduced factor of column 0")
+forge("a stored number is what it is", "stored_constants", set_entry("g", "v", "value", 1, 6), "unit 1 is 6")
+forge("a stored multiple is exact", "stored_constants", set_entry("g", "v", "value", 2, np.nextafter(np.float32(4), np.float32(5))), "unit 2 is")
+forge("a stored constant that leaves is the claimed one", "stored_constants", offset("v", 3, 8), "unit 3 is 7")
+forge("a stored constant is rational", "stored_constants", offset("v", 3, Surd(F(0), F(1), F(2))), "irrational")
+forge("the reduced number is the representative's", "stored_constants", set_entry("h", "v", "value", 1, -4), "the reduced value of column 1")
+forge("ghosts of stored numbers are tied too", "stored_constants", set_entry("g", "v", "value", 7, 4), "unit 7 is 4")
+forge(
+    "a layer becomes a constant where its rows collapse to zero", "layer_left_over", set_entry("g", "v", "weight", (2, 1), 1), "non-zero weight towards class 1"
+)
+forge("a layer becomes the constant that it is", "layer_left_over", set_entry("h", "v", "value", 0, 5), "the reduced bias of unit 0")
+forge("the offsets of what has gone count", "layer_left_over", offset("h", 2, 2), "unit 2 claims offset 2")
+forge("a constant stands along the units", "layer_left_over", set_attr("h", "v", "axis", 1), "lies along axis 1")
 forge("only zero annihilates", "mul_by_zero", both(set_entry("g", "h", "bias", 3, 1), offset("h", 3, 1)), "unit 3 claims")
 forge("a factor scales its unit", "mul_constant", set_entry("g", "v", "factor", 2, 4), "unit 2 claims")
 forge("a factor scales a constant", "mul_constant", offset("v", 3, 7), "unit 3 claims")

@@ -140,6 +140,11 @@ def with_constant(kind: str, role: str) -> Callable[[np.random.Generator], Itera
     return examples
 
 
+def constant(rng: np.random.Generator) -> Iterator[Example]:
+    for shape, axis in [([6], 1), ([6, 2, 3], 1), ([2, 6], 2)]:
+        yield Example("constant", ((None, 4, 2),), {"shape": shape, "axis": axis}, {"value": rng.choice([0.0, 1.0, -2.0, 0.75, 3.0], size=6)})
+
+
 def concat(rng: np.random.Generator) -> Iterator[Example]:
     yield Example("concat", ((None, 3), (None, 4)), {"axis": 1})
     yield Example("concat", ((None, 3, 2), (None, 1, 2), (None, 3, 2)), {"axis": 1})
@@ -235,6 +240,7 @@ EXAMPLES: dict[str, Callable[[np.random.Generator], Iterator[Example]]] = {
     "mul": pairwise("mul"),
     "add_constant": with_constant("add_constant", "term"),
     "mul_constant": with_constant("mul_constant", "factor"),
+    "constant": constant,
     "concat": concat,
     "reshape": reshape,
     "permute": permute,

@@ -47,7 +47,10 @@ def reduced():
         node("fc", "linear", ["flat"], (2,), {}, {"weight": "fc.weight", "bias": "fc.bias"}, Module("fc", "Linear")),
         node("twin", "linear", ["flat"], (2,), {}, {"weight": "fc.weight@twin"}, Module("twin", "Linear")),
         node("tied", "linear", ["flat"], (2,), {}, {"weight": "fc.weight"}, Module("tied", "Linear")),
+        node("held", "constant", ["x"], (2,), {"shape": [2], "axis": 1}, {"value": "held.value"}),
+        node("gate", "constant", ["x"], (2, 3), {"shape": [2, 3], "axis": 2}, {"value": "gate.value"}),
         node("sum", "add", ["fc", "twin"], (2,)),
+        node("all", "add", ["sum", "held"], (2,)),
     )
     tensors = {
         "a.conv.weight": numbers(3, 2, 3, 3),
@@ -60,9 +63,11 @@ def reduced():
         "fc.weight": numbers(2, 12),
         "fc.bias": numbers(2),
         "fc.weight@twin": numbers(2, 12),
+        "held.value": numbers(2),
+        "gate.value": numbers(3),
     }
     buffers = frozenset({"a.bn.running_mean", "a.bn.running_var"})
-    return Graph((Value("x", (None, 2, 4, 4)),), nodes, ("sum", "tied"), tensors, buffers, ("a note",))
+    return Graph((Value("x", (None, 2, 4, 4)),), nodes, ("sum", "tied", "all", "gate"), tensors, buffers, ("a note",))
 
 
 def test_a_reduced_graph_survives_lowering_and_lifting():

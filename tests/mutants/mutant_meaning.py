@@ -159,6 +159,9 @@ def _apply(node: Json, ins: list[Exact], p: dict[str, Exact], roots: Roots, raw:
             return x.times(_along(p["factor"], a["axis"], x.ints.ndim))
         case "add_constant":
             return x.plus(_along(p["term"], a["axis"], x.ints.ndim))
+        case "constant":
+            stored = _along(p["value"], a["axis"], len(a["shape"]) + 1)
+            return Exact(np.broadcast_to(stored.ints, (len(x.ints), *a["shape"])), stored.den)
         case "concat":
             den = math.lcm(*(i.den for i in ins))
             return Exact(np.concatenate([i.ints * (den // i.den) for i in ins], a["axis"]), den)

@@ -120,6 +120,22 @@ def constants() -> Triple:
 
 
 @made
+def left_over() -> Triple:
+    """Rows that cancel, behind them functions of irrational constants: layers become stored numbers, and one was so from the start."""
+    s = Sketch(x=(None, 2, 2, 2))
+    s("a", "conv", "x", conv(), weight=s.twins(3, 2, 1, 1), bias=[1, 1, 2])
+    s("m", "mean", "a", {"axes": [2, 3], "keepdim": True})
+    s("k", "conv", "m", conv(), weight=[[[[1]], [[-1]], [[0]]]] * 3, bias=[1, 1, 2])
+    s("g", "sigmoid", "k")
+    s("f", "constant", "x", {"shape": [3, 2, 2], "axis": 1}, value=[1, 3, 1])
+    s("t", "tanh", "f")
+    s("u", "mul", "a g")
+    s("v", "mul", "u t")
+    s("y", "conv", "v", conv(), weight=s.numbers(2, 3, 1, 1), bias=[1, 2])
+    return reduced("left_over", s.graph("y"))
+
+
+@made
 def rank_one() -> Triple:
     """Values with no axis but the batch: means over everything, sums, stored constants; an input that nothing reads."""
     s = Sketch(x=(None, 4), z=(None, 2))

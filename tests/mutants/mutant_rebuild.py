@@ -77,8 +77,12 @@ def exact_params(g: Net, lumpings: Json, node: Json, kind: str, groups: int = 1)
         out = rows(lumpings[node["name"]], node["shape"], axis)
         gone = next(rows(lumpings[x], shapes[x], axis) for x in node["inputs"] if is_absent(lumpings[x]))
         return {"term": _array([gone.offset(unit) for unit in out.kept()])}
+    if node["kind"] == "constant":
+        value = [Fraction(v) for v in own["value"].tolist()]
+        return {"value": _array([value[u] for u in rows(lumpings[node["name"]], node["shape"], node["attrs"]["axis"]).kept()])}
     if node["kind"] in ("linear", "conv"):
-        return _affine(g, lumpings, node, groups)
+        found = _affine(g, lumpings, node, groups)
+        return found if kind != "constant" else {"value": found.get("bias", _array([0] * len(found["weight"])))}
     if node["kind"] == "batch_norm":
         out = rows(lumpings[node["name"]], node["shape"], 1)
         return {role: _array(np.asarray(t)[out.kept()].tolist()) for role, t in own.items() if role != "num_batches_tracked"}
@@ -144,6 +148,11 @@ def counterpart(g: Net, lumpings: Json, node: Json) -> Json | None:
         term = exact_params(g, lumpings, node, "add_constant")["term"]
         new["inputs"] = [x for x in node["inputs"] if x not in gone]
         new["kind"], new["attrs"] = ("add_constant", {"axis": unit_axis(lumpings, node)}) if any(term) else ("identity", {})
+    elif node["kind"] in ("linear", "conv") and gone:
+        axis = unit_axis(lumpings, node) if node["kind"] == "linear" else 1
+        new["kind"], new["attrs"], new["inputs"] = "constant", {"shape": new["shape"][1:], "axis": axis}, [g.graph["inputs"][0]["name"]]
+    elif node["kind"] == "constant":
+        new["attrs"]["shape"], new["inputs"] = new["shape"][1:], [g.graph["inputs"][0]["name"]]
     elif node["kind"] == "reshape":
         new["attrs"]["shape"] = new["shape"][1:]
     elif node["kind"] == "conv" and node["attrs"]["groups"] > 1:

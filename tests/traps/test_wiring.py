@@ -372,3 +372,23 @@ def test_equal_columns_of_the_input_prove_nothing():
     assert units(found, "0") == 2
     accepted(found.original.graph, {})
     refused(found.original.graph, {"0": {1: (0, 2, 0)}, "1": {1: (0, 2, 0)}})
+
+
+# -- layers left with nothing to read -----------------------------------------------------------
+
+
+def test_a_gate_that_ignores_its_input_is_a_stored_number():
+    """The gate's rows cancel over the twins of the stem; its sigmoid is irrational, so it stays, but reads nothing."""
+    stem, gate = linear([[1, 2], [1, 2]], [1, 1]), linear([[1, -1], [2, -2]], [1, 3])
+    model = Given(lambda m, x: m.last(torch.relu(m.stem(x)) * torch.sigmoid(m.gate(torch.relu(m.stem(x))))), stem=stem, gate=gate, last=linear(read(2)))
+    found = reduced(model, X)
+    assert kinds(found)["gate"] == "constant"
+    assert found.network.graph.value("gate").shape == (None, 2)
+    assert units(found, "stem") == 2
+
+
+def test_a_network_that_ignores_its_input_is_its_output():
+    """relu(-1 - relu(x)) is 0 only where relu is known; here the rows cancel, and one stored row is left."""
+    model = Given(lambda m, x: m.last(torch.relu(m.stem(x))), stem=linear([[1, 2], [1, 2]], [1, 1]), last=linear([[3, -3], [1, -1]], [5, 7]))
+    found = reduced(model, X)
+    assert list(kinds(found).values()) == ["constant"]

@@ -15,10 +15,11 @@ from fractions import Fraction
 import numpy as np
 
 from lumpnet.certificate import Surd
-from lumpnet.check.graph import Case, Kind, Node, integer, integers
+from lumpnet.check.graph import Case, Counterpart, Kind, Node, integer, integers, kept_inputs
 from lumpnet.check.numbers import Array, bits, fractions, integer_parts, misfits, segment_sums, times
 from lumpnet.check.outcome import Refusal, Unsure
 from lumpnet.check.relation import Relation, Shape
+from lumpnet.check.rules.constant import any_input
 
 _BLOCK = 1 << 20
 _MAX_BITS = 1 << 16
@@ -177,6 +178,8 @@ class Affine:
         """The representatives' collapsed rows are the reduced weights; nothing reads a ghost, and nothing else is in the reduced weights."""
         reduced, _ = _tensors(self.case.counterpart)
         reps, width = self.out.kept(), reduced.shape[1]
+        if self.case.counterpart.kind == "constant" and self.case.counterpart.attrs["axis"] != self.out.axis:
+            raise Refusal(self.case.where, f"the reduced constant lies along axis {self.case.counterpart.attrs['axis']}", f"the unit axis {self.out.axis}")
         per_group = max(len(reps) // _groups(self.case.counterpart), 1)
         group, base = reps // self.rows_per_group, np.arange(len(reps)) // per_group * width
         for at in self.batches(group, base):
@@ -274,7 +277,10 @@ def _groups(node: Node) -> int:
 
 
 def _tensors(node: Node) -> tuple[Array, Array]:
-    """Weight as (out, in/groups, taps), bias as (out,), zero where there is none."""
+    """Weight as (out, in/groups, taps), bias as (out,), zero where there is none. A constant reads no input at all."""
+    if node.kind == "constant":
+        value = node.params["value"].data
+        return np.zeros((len(value), 0, 1), value.dtype), value
     weight = node.params["weight"].data
     taps = math.prod(weight.shape[2:])
     bias = node.param("bias")
@@ -340,8 +346,13 @@ def _conv(case: Case) -> str:
     return Affine(case, inn, out, _groups(case.node), border_taps(case.node, case.ins[0].shape)).check()
 
 
+def _affine_counterpart(case: Case) -> Counterpart:
+    """Where the input has gone, what is left are constants."""
+    return any_input(case) if case.ins[0].absent else kept_inputs(case)
+
+
 KINDS = {
-    "linear": Kind(_linear_shape, _linear, roles=("weight",), optional=("bias",)),
+    "linear": Kind(_linear_shape, _linear, roles=("weight",), optional=("bias",), counterpart=_affine_counterpart),
     "conv": Kind(
         _conv_shape,
         _conv,
@@ -349,5 +360,6 @@ KINDS = {
         optional=("bias",),
         attrs={"stride": integers(1), "padding": integers(0), "dilation": integers(1), "groups": integer(1)},
         free=("groups",),
+        counterpart=_affine_counterpart,
     ),
 }

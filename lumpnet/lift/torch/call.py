@@ -21,6 +21,7 @@ from lumpnet.lift.torch.operands import Deferred, Operand, Param, Val, is_batche
 class Call:
     """`shape` and `dtype` describe the (first) output; `shape` is `None` where it has no place in a graph.
 
+    `source` is an input of the network, of which a converter may read the batch size.
     `module` is the innermost `nn.Module` whose forward made the call, `path` its dotted path.
     """
 
@@ -30,6 +31,7 @@ class Call:
     path: str
     shape: Shape | None
     dtype: str
+    source: Val | None = None
 
     @property
     def target(self) -> Any:

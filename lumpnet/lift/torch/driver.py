@@ -105,7 +105,19 @@ class _Lifting:
         value = node.meta["val"]
         first = value[0] if isinstance(value, tuple | list) and value else value
         path = stack_of(node).path
-        return Call(node, operands, self.program.modules.get(path), path, self.program.shape(first, _depends(operands)), dtype_name(first))
+        return Call(
+            node,
+            operands,
+            self.program.modules.get(path),
+            path,
+            self.program.shape(first, _depends(operands)),
+            dtype_name(first),
+            self._source(dtype_name(first)),
+        )
+
+    def _source(self, dtype: str) -> Val | None:
+        """The first input of this dtype."""
+        return next((Val(v.name, v.shape, v.dtype) for v in self.program.inputs if v.dtype == dtype), None)
 
     def _operand(self, node: FxNode, user: FxNode) -> Operand:
         if node not in self.env:

@@ -1,5 +1,20 @@
 """One converter file per operator kind; importing the package registers them all."""
 
-from lumpnet.lift.torch.kinds import activation, batch_norm, concat, conv, elementwise, elided, folded, linear, mean, permute, pool, reshape, softmax
+from lumpnet.lift.torch.kinds import activation, batch_norm, concat, constant, conv, elementwise, elided, folded, linear, mean, permute, pool, reshape, softmax
 
-__all__ = ["activation", "batch_norm", "concat", "conv", "elementwise", "elided", "folded", "linear", "mean", "permute", "pool", "reshape", "softmax"]
+__all__ = [
+    "activation",
+    "batch_norm",
+    "concat",
+    "constant",
+    "conv",
+    "elementwise",
+    "elided",
+    "folded",
+    "linear",
+    "mean",
+    "permute",
+    "pool",
+    "reshape",
+    "softmax",
+]

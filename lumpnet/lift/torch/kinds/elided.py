@@ -11,7 +11,7 @@ from lumpnet.lift.torch.operands import Deferred, Form, Operand, Param, Val
 from lumpnet.lift.torch.registry import converts
 
 COPIES = ("clone.default", "alias.default", "detach.default", "contiguous.default", "lift_fresh_copy.default", "lift_fresh.default", "lift.default")
-CASTS = ("_to_copy.default", "to.dtype", "expand.default")
+CASTS = ("_to_copy.default", "to.dtype")
 
 
 @converts(*(f"aten.{name}" for name in COPIES))
@@ -36,8 +36,12 @@ def dropout(call: Call) -> Form | Operand | None:
 
 
 @converts(*(f"aten.{name}" for name in CASTS))
+def cast(call: Call) -> Operand | None:
+    return unchanged(call)
+
+
 def unchanged(call: Call) -> Operand | None:
-    """A conversion to the dtype and shape that the value already has."""
+    """The operand, where the call gives it the dtype and shape that it already has."""
     operand = call["self"]
     same = isinstance(operand, Val | Deferred) and operand.shape is not None and (operand.shape, operand.dtype) == (call.shape, call.dtype)
     return operand if same or _same_parameter(call, operand) else None
