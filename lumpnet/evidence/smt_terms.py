@@ -243,6 +243,11 @@ def _permute(reals: Reals, at: Place, xs: Sequence[Operand], index: Index) -> Te
     return xs[0](tuple(source))
 
 
+def _index_select(reals: Reals, at: Place, xs: Sequence[Operand], index: Index) -> Term:
+    axis = at.attrs["axis"] - 1
+    return xs[0]((*index[:axis], at.attrs["index"][index[axis]], *index[axis + 1 :]))
+
+
 # -- windows ------------------------------------------------------------------------------
 
 
@@ -337,9 +342,11 @@ _ELEMENTS: Mapping[str, Callable[[Reals, Place, Sequence[Operand], Index], Term]
     "mul_constant": lambda reals, at, xs, index: xs[0](index) * reals.number(_with_constant(at, "factor", index)),
     "add_constant": lambda reals, at, xs, index: xs[0](index) + reals.number(_with_constant(at, "term", index)),
     "constant": lambda reals, at, xs, index: reals.number(_with_constant(at, "value", index)),
+    "div_constant": lambda reals, at, xs, index: xs[0](index) * reals.number(1 / Fraction(_with_constant(at, "divisor", index))),
     "concat": _concat,
     "reshape": _reshape,
     "permute": _permute,
+    "index_select": _index_select,
     "max_pool": lambda reals, at, xs, index: reals.maximum([xs[0](i) for i in _seen(at, index)]),
     "avg_pool": _avg_pool,
     "adaptive_avg_pool": lambda reals, at, xs, index: _average(reals, xs[0], _region(at, index)),

@@ -11,6 +11,7 @@ from lumpnet.ops import (  # noqa: F401  (importing registers)
     gelu,
     hardtanh,
     identity,
+    index_select,
     layout,
     leaky_relu,
     linear,

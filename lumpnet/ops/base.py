@@ -127,6 +127,10 @@ class Op:
             mask[target] |= ~unread[source]
         return mask
 
+    def same_units(self, site: Site) -> list[tuple[np.ndarray, np.ndarray]]:
+        """As `links`, of columns that may leave one by one too: the pairs whose representatives have to fit each other."""
+        return self.links(site)
+
     def declined(self, site: Site, ins: Sequence[Kept], out: Kept, role: str, mask: np.ndarray) -> list[Demand | None]:
         """Demands on the operands under which the entries `mask` of parameter `role` would not have been computed."""
         return [None] * len(ins)

@@ -1,4 +1,4 @@
-"""`x * factor` and `x + term` with a constant that is one number or one number a unit."""
+"""`x * factor`, `x + term` and `x / divisor` with a constant that is one number or one number a unit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from lumpnet.errors import GraphError
 from lumpnet.exact import ZERO, Number, Surd
+from lumpnet.ir import Shape
 from lumpnet.ops.base import Kept, Piece, Site
 from lumpnet.ops.registry import register
 from lumpnet.ops.unary import Elementwise, Image
@@ -77,3 +79,29 @@ class AddConstant(_WithConstant):
     def constant(self, site: Site, unit: int, c: Number) -> Number | None:
         k = self.number(site, unit)
         return c.plus(k) if isinstance(c, Surd) else c + k
+
+
+@register
+class DivConstant(_WithConstant):
+    """Multiplication by the exact inverse; a zero divisor is no network."""
+
+    kind, role = "div_constant", "divisor"
+
+    def infer(self, shapes: Sequence[Shape], attrs: Any, params: Any) -> Shape:
+        if not np.all(params[self.role]):
+            raise GraphError("div_constant", "a divisor that is zero", "divisors other than 0")
+        return tuple(shapes[0])
+
+    def run(self, site: Site, xs: Sequence[np.ndarray]) -> np.ndarray:
+        return np.asarray(xs[0] / self.aligned(site))
+
+    def row(self, site: Site, unit: int, scale: Fraction, offset: Fraction) -> Image:
+        k = self.number(site, unit)
+        return None, scale / k, offset / k
+
+    def constant(self, site: Site, unit: int, c: Number) -> Number | None:
+        k = self.number(site, unit)
+        return c.times(1 / k) if isinstance(c, Surd) else c / k
+
+    def rescale(self, site: Site, unit: int, scale: Fraction) -> Fraction:
+        return scale * self.number(site, unit)

@@ -113,6 +113,8 @@ def _settle(outcome: Outcome, kept: Mapping[str, Kept], component: list[Slot], r
     size = min(int(outcome.lumpings[name].sizes[c]) for name, c in component)
     best, least = 0, None
     for rank in range(min(size, _TRIES)):
+        if rank and not _fits_neighbours(outcome, set(component), ranks, rank):
+            continue
         cost = sum(_cost(outcome, kept, site, slots, rank, dtype) for site in outcome.sites if site.node.inputs and site.node.inputs[0] in slots)
         if least is None or cost < least:
             best, least = rank, cost
@@ -120,6 +122,30 @@ def _settle(outcome: Outcome, kept: Mapping[str, Kept], component: list[Slot], r
             break
     for name, c in component:
         ranks[name][c] = best
+
+
+def _fits_neighbours(outcome: Outcome, slots: set[Slot], ranks: Mapping[str, np.ndarray], rank: int) -> bool:
+    """Whether the representatives of linked classes would still be equal units: an operator that only moves units cannot scale them."""
+
+    def representative(name: str, c: int) -> int:
+        chosen = rank if (name, c) in slots else ranks[name][c]
+        return int(np.flatnonzero(outcome.lumpings[name].classes == c)[chosen])
+
+    names = {name for name, _ in slots}
+    for site in outcome.sites:
+        y = site.node.name
+        for x, axis, (source, target) in zip(site.node.inputs, site.in_axes, rules(site).same_units(site), strict=False):
+            if axis is None or (x not in names and y not in names):
+                continue
+            before, after = outcome.lumpings[x], outcome.lumpings[y]
+            touched = {(int(before.classes[i]), int(after.classes[j])) for i, j in zip(source, target, strict=True)}
+            for a, b in ((a, b) for a, b in touched if (x, a) in slots or (y, b) in slots):
+                if a < 0 or b < 0 or not outcome.alive[y][after.first[b]]:
+                    continue
+                one, two = representative(x, a), int(source[target == representative(y, b)][0])
+                if before.scale[one] != before.scale[two] or before.offset[one] != before.offset[two]:
+                    return False
+    return True
 
 
 def _cost(outcome: Outcome, kept: Mapping[str, Kept], site: Site, slots: Mapping[str, int], rank: int, dtype: str | None) -> int:

@@ -354,6 +354,19 @@ def mul_constant_scalar() -> Triple:
 
 
 @case
+def div_constant() -> Triple:
+    """A and 2A over 4 are A/4 and A/2; over divisors 4 and 2 they are A/4 and A."""
+    divisor = [4, 4, 2, 2, 8, 7, 2, -2]
+    out = lump(CLASSES, 2, REPS, {2: 4, 7: -3}, {1: F(3, 4), 3: F(7, 2)})
+    return sandwich("div_constant", out, {"axis": 1}, {"divisor": divisor}, {"divisor": [4, 8]}, o=3)
+
+
+@case
+def div_constant_scalar() -> Triple:
+    return sandwich("div_constant", hidden(c=14, o=6), {"axis": 1}, {"divisor": 0.5}, {"divisor": 0.5}, o=3)
+
+
+@case
 def add_constant() -> Triple:
     term = [1, 2, 2, -7, 3, 1, 1, 4]
     return sandwich("add_constant", lump(CLASSES, 2, REPS, {2: 2, 7: 3}, {1: 1, 7: 1}), {"axis": 1}, {"term": term}, {"term": [1, 3]})
@@ -641,6 +654,34 @@ def concat_positions() -> Triple:
         )
 
     return Triple(net([[1, 2], [2, 4]], 2, [[1, 1]]), net([[1, 2]], 1, [[3]]), {"h": lumping, "k": lumping, "v": lumping})
+
+
+@case
+def index_select_units() -> Triple:
+    """Units 4, 0, 2, 4 again and the constant: a class read in another order, B before A, and a unit read twice."""
+    return _selecting([4, 0, 2, 3, 4], [1, 0], lump([0, 1, 1, -1, 0], 2, [0, 1], {2: 2}, {3: 7}))
+
+
+def _selecting(index: list[int], small: list[int], out: Lumping) -> Triple:
+    triple = sandwich("identity", hidden())
+    read, bias = READ[:, index], np.array([1.0, -1.0])
+    for net, chosen, weight, shift in ((triple.g, index, read, bias), (triple.h, small, *collapse(read, bias, out))):
+        net.nodes["v"] = N("index_select", (None, len(chosen)), ["h"], {"axis": 1, "index": chosen})
+        net.nodes["y"].params = {"weight": arr(weight), "bias": arr(shift)}
+    triple.lumpings["v"] = out
+    return triple
+
+
+@case
+def index_select_some_units() -> Triple:
+    """The second half of the units, of which nobody reads the last three: a slice."""
+    return _selecting([4, 5, 6, 7], [1], lump([0, 1, 2, 2], 1, [0, 1, 2], {3: 3}))
+
+
+@case
+def index_select_positions() -> Triple:
+    attrs = {"axis": 3, "index": [3, 0, 0]}
+    return sandwich("index_select", hidden(s=-2, o=3), attrs, spatial=(4, 4), after=(4, 3), s=-2, o=3)
 
 
 # --- pooling -------------------------------------------------------------------------------------

@@ -46,12 +46,16 @@ def _apply(node: N, ins: list[torch.Tensor], p: dict[str, torch.Tensor]) -> torc
             return x + _along(p["term"], a["axis"], x.ndim)
         case "constant":
             return _along(p["value"], a["axis"], len(a["shape"]) + 1).expand(len(x), *a["shape"])
+        case "div_constant":
+            return x / _along(p["divisor"], a["axis"], x.ndim)
         case "concat":
             return torch.cat(ins, a["axis"])
         case "reshape":
             return x.reshape(x.shape[0], *a["shape"])
         case "permute":
             return x.permute(a["dims"])
+        case "index_select":
+            return x[(*[slice(None)] * a["axis"], a["index"])]
         case "max_pool":
             return nn.max_pool2d(x, a["kernel"], a["stride"], a["padding"], a["dilation"], a["ceil_mode"])
         case "avg_pool":

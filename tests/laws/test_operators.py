@@ -36,6 +36,10 @@ NOT_MAXIMAL: dict[str, tuple[Callable[[Site], bool], str]] = {
     "hardtanh": (lambda site: True, "it is odd about the middle of its limits, not only about 0: f(min + max - u) = min + max - f(u)"),
     "attention": (lambda site: True, "heads merge and leave whole; a head that attends to one key, or nowhere more than elsewhere, gives what its values are"),
     "mul": (lambda site: True, "beside a constant factor an offset would pass as an offset"),
+    "index_select": (
+        lambda site: bool(site.axis == site.attrs["axis"]),
+        "a selection cannot scale: where the double of a unit is chosen first, or alone, the two units stay apart",
+    ),
     "conv": (lambda site: bool(site.attrs["groups"] > 1), "outputs of different groups are compared place by place"),
 }
 """Kinds whose rule keeps apart what could be claimed: where, and what that is."""
@@ -131,11 +135,11 @@ def pairwise(kind: str) -> Callable[[np.random.Generator], Iterator[Example]]:
     return examples
 
 
-def with_constant(kind: str, role: str) -> Callable[[np.random.Generator], Iterator[Example]]:
+def with_constant(kind: str, role: str, values: tuple[float, ...] = (0.0, 1.0, -2.0, 0.75, 3.0)) -> Callable[[np.random.Generator], Iterator[Example]]:
     def examples(rng: np.random.Generator) -> Iterator[Example]:
         for shape, size in product([(None, 6), (None, 6, 2, 3)], [(), (6,)]):
-            yield Example(kind, (shape,), {"axis": 1}, {role: rng.choice([0.0, 1.0, -2.0, 0.75, 3.0], size=size)})
-        yield Example(kind, ((None, 6, 2, 3),), {"axis": 3}, {role: quarters(rng, 3)})
+            yield Example(kind, (shape,), {"axis": 1}, {role: rng.choice(values, size=size)})
+        yield Example(kind, ((None, 6, 2, 3),), {"axis": 3}, {role: rng.choice(values, size=3)})
 
     return examples
 
@@ -170,6 +174,12 @@ def reshape(rng: np.random.Generator) -> Iterator[Example]:
 def permute(rng: np.random.Generator) -> Iterator[Example]:
     for dims, axis in product([[0, 2, 3, 1], [0, 1, 3, 2], [0, 3, 1, 2], [0, 3, 2, 1]], [1, 2, 3]):
         yield Example("permute", ((None, 4, 2, 3),), {"dims": dims}, axis=axis)
+
+
+def index_select(rng: np.random.Generator) -> Iterator[Example]:
+    for index, axis, units in product([[0], [2, 0, 3, 1], [1, 2], [3, 3, 0], [3, 2, 1, 0]], [1, 2], [1, 2]):
+        yield Example("index_select", ((None, 4, 4, 2),), {"axis": axis, "index": index}, axis=units)
+    yield Example("index_select", ((None, 6),), {"axis": 1, "index": [1, 4, 5]})
 
 
 def windows(rng: np.random.Generator) -> Iterator[tuple[tuple[int, ...], dict[str, Any]]]:
@@ -241,8 +251,10 @@ EXAMPLES: dict[str, Callable[[np.random.Generator], Iterator[Example]]] = {
     "add_constant": with_constant("add_constant", "term"),
     "mul_constant": with_constant("mul_constant", "factor"),
     "constant": constant,
+    "div_constant": with_constant("div_constant", "divisor", (1.0, -2.0, 0.75, 3.0)),
     "concat": concat,
     "reshape": reshape,
+    "index_select": index_select,
     "permute": permute,
     "max_pool": max_pool,
     "avg_pool": avg_pool,

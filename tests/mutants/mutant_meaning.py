@@ -157,6 +157,8 @@ def _apply(node: Json, ins: list[Exact], p: dict[str, Exact], roots: Roots, raw:
             return x.times(ins[1])
         case "mul_constant":
             return x.times(_along(p["factor"], a["axis"], x.ints.ndim))
+        case "div_constant":
+            return x.times(_along(_inverse(p["divisor"]), a["axis"], x.ints.ndim))
         case "add_constant":
             return x.plus(_along(p["term"], a["axis"], x.ints.ndim))
         case "constant":
@@ -169,6 +171,8 @@ def _apply(node: Json, ins: list[Exact], p: dict[str, Exact], roots: Roots, raw:
             return x.shaped(len(x.ints), *a["shape"])
         case "permute":
             return Exact(x.ints.transpose(a["dims"]), x.den)
+        case "index_select":
+            return Exact(x.ints[(*[slice(None)] * a["axis"], a["index"])], x.den)
         case "max_pool":
             return _max_pool(x, a)
         case "avg_pool":
@@ -188,6 +192,12 @@ def _apply(node: Json, ins: list[Exact], p: dict[str, Exact], roots: Roots, raw:
 
 def _number(value: Fraction) -> Exact:
     return exactly([value]).shaped()
+
+
+def _inverse(x: Exact) -> Exact:
+    if not x.ints.all():
+        raise Undefined("a division by zero")
+    return exactly(np.array([Fraction(x.den, v) for v in x.ints.reshape(-1)], dtype=object)).shaped(*x.ints.shape)
 
 
 def _polynomial(x: Exact, other: np.ndarray, square: int, linear: int) -> Exact:

@@ -302,6 +302,8 @@ def _attribute(node: Json, rng: random.Random) -> bool:
         a[key] = not value
     elif key in ("eps", "slope", "min", "max", "p"):
         a[key] = rng.choice([value * 2, -value, value + 1, math.nextafter(value, 9.0), 0.0, int(value)])
+    elif key == "index":
+        a[key] = rng.choice([_bump(value, rng, 0), value[::-1], [*value, value[0]], value[1:] or [0]])
     elif key == "approximate":
         a[key] = "tanh" if value == "none" else "none"
     elif key == "divisor_override":

@@ -86,14 +86,16 @@ def exact_params(g: Net, lumpings: Json, node: Json, kind: str, groups: int = 1)
     if node["kind"] == "batch_norm":
         out = rows(lumpings[node["name"]], node["shape"], 1)
         return {role: _array(np.asarray(t)[out.kept()].tolist()) for role, t in own.items() if role != "num_batches_tracked"}
-    if node["kind"] in ("add_constant", "mul_constant"):
+    if node["kind"] in ("add_constant", "mul_constant", "div_constant"):
         (role,) = own
         axis = unit_axis(lumpings, node) if own[role].ndim == 0 else node["attrs"]["axis"]
         if own[role].ndim == 0 and (axis == 0 or lumpings[node["inputs"][0]] == "identity"):
             return {role: _array(own[role].tolist())}
         inn, out = rows(lumpings[node["inputs"][0]], shapes[node["inputs"][0]], axis), rows(lumpings[node["name"]], node["shape"], axis)
         stored = [Fraction(float(v)) for v in np.broadcast_to(own[role], (len(out.classes),))]
-        values = [stored[u] + inn.offset(u) if role == "term" else stored[u] * inn.scale(u) for u in out.kept()]
+        values = [
+            stored[u] + inn.offset(u) if role == "term" else stored[u] / inn.scale(u) if role == "divisor" else stored[u] * inn.scale(u) for u in out.kept()
+        ]
         return {role: _array(values[0] if own[role].ndim == 0 and len(set(values)) == 1 else values)}
     return {}
 
@@ -155,6 +157,10 @@ def counterpart(g: Net, lumpings: Json, node: Json) -> Json | None:
         new["attrs"]["shape"], new["inputs"] = new["shape"][1:], [g.graph["inputs"][0]["name"]]
     elif node["kind"] == "reshape":
         new["attrs"]["shape"] = new["shape"][1:]
+    elif node["kind"] == "index_select" and unit_axis(lumpings, node) == node["attrs"]["axis"]:
+        axis, source = node["attrs"]["axis"], node["inputs"][0]
+        inn, out = rows(lumpings[source], g.values()[source]["shape"], axis), rows(lumpings[name], node["shape"], axis)
+        new["attrs"]["index"] = [inn.classes[node["attrs"]["index"][unit]] for unit in out.kept()]
     elif node["kind"] == "conv" and node["attrs"]["groups"] > 1:
         units, columns = g.values()[node["inputs"][0]]["shape"][1], reduced_shape(lumpings[node["inputs"][0]], g.values()[node["inputs"][0]]["shape"])[1]
         groups = node["attrs"]["groups"] * columns // units

@@ -187,14 +187,13 @@ def constant(kind: str, role: str) -> Callable[[random.Random], Triple]:
         case, n = Case(rng, rng.choice([(), (2,)]), rng.random() < 0.5), rng.randint(1, 4)
         x = rowset(n, rng)
         case.hidden("h", x)
-        entries = np.array([rng.choice([1, 1, 2, -1, 0, 0.5]) for _ in range(n)], np.float32)
+        entries = np.array([rng.choice([1, 1, 2, -1, 4 if role == "divisor" else 0, 0.5]) for _ in range(n)], np.float32)
         scalar = rng.random() < 0.3
         case.node("v", kind, ["h"], {"axis": rng.choice([None, case.axis]) if scalar else case.axis}, **{role: entries[0] if scalar else entries})
         out = guess(x, own(n), rng)
         for i in range(n):
-            value = Fraction(float(entries[0] if scalar else entries[i]))
             first = x.labels.index(x.labels[i])
-            base = Fraction(float(entries[0] if scalar else entries[first]))
+            value, base = (Fraction(float(entries[0] if scalar else entries[k])) ** (-1 if role == "divisor" else 1) for k in (i, first))
             if rng.random() < 0.7 and out.labels[i] is not None and i != out.labels.index(out.labels[i]):
                 if role == "term":
                     out.scale[i], out.offset[i] = x.scale[i], x.offset[i] + value - x.scale[i] * base
@@ -343,6 +342,21 @@ def layout(rng: random.Random) -> Triple:
     return case.finish("v", axis if axis in (1, unit.ndim) else 1, guess(slots, own(len(units)), rng).json(axis))
 
 
+def index_select(rng: random.Random) -> Triple:
+    """Entries of the unit axis or of positions, often where the first of a class is the one that represents it."""
+    case, n = Case(rng, rng.choice([(), (2,), (3, 2)]), rng.random() < 0.5), rng.choice([1, 2, 3, 4])
+    x = rowset(n, rng)
+    case.hidden("h", x)
+    axis = rng.choice([case.axis, case.axis, rng.randrange(1, len(case.shapes["h"]))])
+    index = [rng.randrange(int(case.shapes["h"][axis])) for _ in range(rng.randint(1, 4))]
+    case.node("v", "index_select", ["h"], {"axis": axis, "index": index})
+    images = dict(enumerate(index)) if axis == case.axis else own(n)
+    out = guess(x, images, rng)
+    if rng.random() < 0.5 and all(out.scale[j] == x.scale[i] and out.offset[j] == x.offset[i] for j, i in images.items()):
+        out.labels = [x.labels[images[j]] for j in range(len(images))]
+    return case.finish("v", case.axis, out.json(case.axis))
+
+
 def concat(rng: random.Random) -> Triple:
     spatial = rng.choice([(), (2,), (2, 2)])
     case, n = Case(rng, spatial, rng.random() < 0.5), rng.randint(1, 3)
@@ -432,6 +446,7 @@ CASES: dict[str, Callable[[random.Random], Triple]] = {
     "hardtanh": elementwise("hardtanh", lambda rng: dict(zip(("min", "max"), rng.choice(CLIPS), strict=True))),
     "mul_constant": constant("mul_constant", "factor"),
     "add_constant": constant("add_constant", "term"),
+    "div_constant": constant("div_constant", "divisor"),
     "add": pairwise("add"),
     "mul": pairwise("mul"),
     "max_pool": pooling("max_pool"),
@@ -441,6 +456,7 @@ CASES: dict[str, Callable[[random.Random], Triple]] = {
     "mean": pooling("mean"),
     "batch_norm": batch_norm,
     "layout": layout,
+    "index_select": index_select,
     "concat": concat,
     "conv": convolution,
 }

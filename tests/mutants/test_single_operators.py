@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from mutant_campaign import Judge, Result, examine
 
-from lumpnet.check.rules import affine, arithmetic, elementwise, layout, norm, pooling
+from lumpnet.check.rules import affine, arithmetic, elementwise, entries, layout, norm, pooling
 
 
 def trials(name: str, count: int, seed: int, folder: Path) -> Result:
@@ -58,6 +58,7 @@ HOLES: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "sums": (arithmetic, "carry", nothing, "add"),
     "products": (arithmetic, "carry", nothing, "mul"),
     "layout": (layout, "carry", nothing, "layout"),
+    "selections": (entries, "carry", nothing, "index_select"),
     "joined positions": (layout, "_equal", lambda *args: True, "concat"),
     "signs before a maximum": (pooling, "_maximum", lambda *args: True, "max_pool"),
     "window weights": (pooling, "_sums_to_one", lambda *args: True, "avg_pool"),

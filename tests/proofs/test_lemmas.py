@@ -11,7 +11,21 @@ from proofs.registry import covers, every, of_rule, rules
 
 KINDS = [
     *("linear", "conv", "batch_norm", "relu", "leaky_relu", "hardtanh", "tanh", "sigmoid", "silu", "gelu", "identity", "dropout"),
-    *("add", "mul", "mul_constant", "add_constant", "constant", "concat", "reshape", "permute", "softmax", "opaque"),
+    *(
+        "add",
+        "mul",
+        "mul_constant",
+        "add_constant",
+        "constant",
+        "div_constant",
+        "concat",
+        "reshape",
+        "permute",
+        "index_select",
+        "attention",
+        "softmax",
+        "opaque",
+    ),
     *("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "mean"),
 ]
 GENERAL = ["unobserved", "constants", "composition", "rounding"]

@@ -1,4 +1,4 @@
-"""Sums and products: add, mul, and the same with a stored constant.
+"""Sums and products: add, mul, the same with a stored constant, and division by one.
 
 Each reads as a row over its operands' columns, `x = s_1 y_1 + s_2 y_2 + c`;
 rows over the same columns then compare by the one rule of `tied_alike`.
@@ -171,6 +171,20 @@ def _scaled(law: Law, factor: Fraction) -> Law:
     return factor * law[0], scale_real(factor, law[1])
 
 
+def _divided(law: Law, divisor: Fraction) -> Law:
+    return law[0] / divisor, scale_real(1 / divisor, law[1])
+
+
+def _divisor_shape(node: Node, ins: list[Shape]) -> Shape:
+    if not node.params["divisor"].data.all():
+        raise ValueError("a divisor that is zero")
+    return _constant_shape("divisor")(node, ins)
+
+
+def _divisor_of(law: Law) -> Fraction | None:
+    return 1 / law[0] if law[0] and law[1] == 0 else None
+
+
 def _term_of(law: Law) -> Fraction | None:
     return law[1] if law[0] == 1 else None
 
@@ -188,4 +202,5 @@ KINDS = {
     "mul": Kind(_broadcast, _mul, inputs=2),
     "add_constant": Kind(_constant_shape("term"), _with_constant("term", _shifted, _term_of), roles=("term",), attrs={"axis": _axis}),
     "mul_constant": Kind(_constant_shape("factor"), _with_constant("factor", _scaled, _factor_of), roles=("factor",), attrs={"axis": _axis}),
+    "div_constant": Kind(_divisor_shape, _with_constant("divisor", _divided, _divisor_of), roles=("divisor",), attrs={"axis": _axis}),
 }

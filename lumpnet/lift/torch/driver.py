@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +19,10 @@ from lumpnet.lift.torch.call import Call
 from lumpnet.lift.torch.export import export_module
 from lumpnet.lift.torch.names import Stack, common, stack_of
 from lumpnet.lift.torch.opaque import check_function, encode
-from lumpnet.lift.torch.operands import Deferred, Form, Items, Operand, Param, Size, Val, is_batched
+from lumpnet.lift.torch.operands import Deferred, Form, Items, Operand, Param, Parts, Size, Val, is_batched
 from lumpnet.lift.torch.program import Program, dtype_name
-from lumpnet.lift.torch.registry import CONVERTERS, FOLDERS
+from lumpnet.lift.torch.registry import CONVERTERS, FOLDERS, SPLITTERS
+from lumpnet.lift.torch.tidy import tidied
 
 NUMBERS = (torch.SymInt, torch.SymFloat, torch.SymBool, int, float)
 
@@ -42,7 +43,8 @@ def lift_module(module: nn.Module, example_inputs: tuple[torch.Tensor, ...]) -> 
         elif node.op == "output":
             outputs = [lifting.result(value, node) for value in lifting.program.returned(node)]
     program = lifting.program
-    return assemble(program.inputs, lifting.drafts, outputs, program.state, program.modules, program.notes)
+    drafts, outputs = tidied(lifting.drafts, outputs)
+    return assemble(program.inputs, drafts, outputs, program.state, program.modules, program.notes)
 
 
 @dataclass
@@ -92,6 +94,9 @@ class _Lifting:
             folded = FOLDERS[target](call)
             if folded is not None:
                 return folded
+        parts = SPLITTERS[target](call) if target in SPLITTERS else None
+        if parts is not None:
+            return parts
         answer = CONVERTERS[target](call) if target in CONVERTERS and _reads_first(node) else None
         if not isinstance(answer, Form):
             return self._opaque(call) if answer is None else answer
@@ -129,6 +134,9 @@ class _Lifting:
     def _item(self, node: FxNode) -> Operand:
         parent: Any = node.args[0]
         source = self._operand(parent, node)
+        if isinstance(source, Parts):
+            part = source.items[int(str(node.args[1]))]
+            return self._form(stack_of(node), part) if isinstance(part, Form) else part
         if isinstance(source, Items):
             if node.args[1] == 0:
                 return source.first
@@ -169,9 +177,13 @@ class _Lifting:
 
     def _emit(self, stack: Stack, operation: str, form: Form, shape: Shape | None, dtype: str) -> Val:
         assert shape is not None
-        inputs = tuple((self._settle(v) if isinstance(v, Deferred) else v).ref for v in form.inputs)
-        self.drafts.append(Draft(stack, operation, form, inputs, shape, dtype))
+        operands = [self._form(stack, v) if isinstance(v, Form) else self._settle(v) if isinstance(v, Deferred) else v for v in form.inputs]
+        self.drafts.append(Draft(stack, operation, form, tuple(v.ref for v in operands), shape, dtype))
         return Val(len(self.drafts) - 1, shape, dtype)
+
+    def _form(self, stack: Stack, form: Form) -> Val:
+        """A node for a form that brings its own shape; its dtype is that of what it reads."""
+        return self._emit(stack, form.kind, form, form.shape, next(_read(form)).dtype)
 
     def _advise(self, node: FxNode) -> None:
         path = stack_of(node).path.split(".parametrizations")[0] or "the network"
@@ -198,4 +210,13 @@ def _depends(operands: Mapping[FxNode, Operand]) -> bool:
 def _admissible(form: Form, call: Call) -> bool:
     """Kinds with rules are about floating values with the batch on axis 0, all of one dtype."""
     batched = call.shape is not None and call.shape[:1] == (None,)
-    return batched and call.dtype in FLOATS and all(is_batched(v) and v.dtype == call.dtype for v in form.inputs)
+    return batched and call.dtype in FLOATS and all(is_batched(v) and v.dtype == call.dtype for v in _read(form))
+
+
+def _read(form: Form) -> Iterator[Val | Deferred]:
+    """The values that a form reads, by way of the forms in it."""
+    for operand in form.inputs:
+        if isinstance(operand, Form):
+            yield from _read(operand)
+        else:
+            yield operand

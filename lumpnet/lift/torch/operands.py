@@ -67,17 +67,28 @@ class Items:
     rest: Deferred
 
 
-Operand = Val | Param | Deferred | Size | Items
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The outputs of an operator with several, each of which is a node of its own once it is asked for."""
+
+    items: tuple[Operand | Form, ...]
+
+
+Operand = Val | Param | Deferred | Size | Items | Parts
 
 
 @dataclass(frozen=True)
 class Form:
-    """A converter's answer: the kind of node, its operands in order, its attributes and tensors by role."""
+    """A converter's answer: the kind of node, its operands in order, its attributes and tensors by role.
+
+    An operand may be a form itself, with the `shape` of its value: a node before the node.
+    """
 
     kind: str
-    inputs: tuple[Val | Deferred, ...]
+    inputs: tuple[Val | Deferred | Form, ...]
     attrs: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, Param] = field(default_factory=dict)
+    shape: Shape | None = None
 
 
 def is_batched(operand: object) -> bool:

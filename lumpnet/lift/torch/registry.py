@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lumpnet.lift.torch.call import Call
-from lumpnet.lift.torch.operands import Form, Operand, Param
+from lumpnet.lift.torch.operands import Form, Operand, Param, Parts
 
 Converter = Callable[[Call], Form | Operand | None]
 Folder = Callable[[Call], Param | None]
+Splitter = Callable[[Call], Parts | None]
 
 CONVERTERS: dict[str, Converter] = {}
 FOLDERS: dict[str, Folder] = {}
+SPLITTERS: dict[str, Splitter] = {}
 
 
 def converts(*targets: str) -> Callable[[Converter], Converter]:
@@ -30,5 +32,15 @@ def folds(*targets: str) -> Callable[[Folder], Folder]:
     def register(folder: Folder) -> Folder:
         FOLDERS.update(dict.fromkeys(targets, folder))
         return folder
+
+    return register
+
+
+def splits(*targets: str) -> Callable[[Splitter], Splitter]:
+    """Register a converter of an operator with several outputs that speaks for all of them, or answers `None`."""
+
+    def register(splitter: Splitter) -> Splitter:
+        SPLITTERS.update(dict.fromkeys(targets, splitter))
+        return splitter
 
     return register

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from torch import nn
 
 from lumpnet.lift.torch.call import Call
@@ -49,10 +47,3 @@ def unchanged(call: Call) -> Operand | None:
 
 def _same_parameter(call: Call, operand: object) -> bool:
     return isinstance(operand, Param) and tuple(operand.tensor.shape) == call.shape and str(operand.tensor.dtype) == f"torch.{call.dtype}"
-
-
-@converts("aten.slice.Tensor")
-def whole_slice(call: Call) -> Operand | None:
-    """`x[:]` on any axis."""
-    operand: Operand = call["self"]
-    return operand if call["start"] in (None, 0) and call["end"] in (None, sys.maxsize) and call["step"] == 1 else None

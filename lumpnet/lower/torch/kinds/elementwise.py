@@ -1,4 +1,4 @@
-"""add, mul, add_constant, mul_constant, constant, concat."""
+"""add, mul, add_constant, mul_constant, div_constant, constant, concat."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ def mul_constant(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Te
 @runs("constant")
 def constant(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
     return _along(tensors["value"], len(attrs["shape"]) + 1, attrs["axis"]).expand(values[0].shape[0], *attrs["shape"]).clone()
+
+
+@runs("div_constant")
+def div_constant(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
+    return values[0] / _along(tensors["divisor"], values[0].ndim, attrs["axis"])
 
 
 @runs("concat")
