@@ -158,6 +158,10 @@ class Arrangement:
         sizes = [math.prod(a.size for a in dim) for dim in self.dims[1:]]
         return steps + ([("reshape", {"shape": sizes})] if held != sizes else [])
 
+    def whole(self) -> Arrangement:
+        """The base with the positions that are there, in its own order."""
+        return replace(self, dims=((BATCH,), *(_whole(k, n) for k, n in enumerate(self.restricted, 1))))
+
     def with_batch_first(self) -> Arrangement:
         """The same atoms with the batch in front and the other dimensions behind it, without those that have size 1, except the last."""
         rest = [tuple(atom for atom in dim if not atom.is_batch) for dim in self.dims]
