@@ -243,9 +243,10 @@ def check(original: Any, reduced: Any, certificate: Certificate | str | Path, *,
             differs = _other_lift(which, path, written)
             if differs is not None:
                 return differs
-            from lumpnet.evidence.sampling import compare  # loads torch
+            from lumpnet.evidence.sampling import choices, compare  # loads torch
 
-            agreement = compare(model, lower(Network.load(path)), _inputs(example_inputs))
+            lifted = Network.load(path)
+            agreement = compare(model, lower(lifted), _inputs(example_inputs), choices=choices(lifted.graph))
             vouched.append(f"lift of the {which}: trusted, {agreement}")
         if smt:
             from lumpnet.evidence.smt import second_opinion  # loads z3

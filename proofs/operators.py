@@ -6,7 +6,7 @@ them against torch on small integers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -94,6 +94,45 @@ def conv(windows: Windows, kernels: Sequence[Field], bias: Number, x: Sequence[F
     return result
 
 
+@dataclass(frozen=True)
+class Spread:
+    """The geometry of a transposed convolution; every field has one entry per spatial axis."""
+
+    size: Position
+    kernel: Position
+    stride: Position
+    padding: Position
+    extra: Position
+    dilation: Position
+
+    def taps(self) -> Iterator[Position]:
+        return product(*map(range, self.kernel))
+
+    def inputs(self) -> Iterator[Position]:
+        return product(*map(range, self.size))
+
+    def outputs(self) -> Iterator[Position]:
+        """(size - 1) stride - 2 padding + dilation (kernel - 1) + extra + 1 per axis."""
+        axes = zip(self.size, self.kernel, self.stride, self.padding, self.extra, self.dilation, strict=True)
+        return product(*[range((n - 1) * s - 2 * p + d * (k - 1) + extra + 1) for n, k, s, p, extra, d in axes])
+
+    def reads(self, output: Position) -> list[tuple[Position, Position]]:
+        """(tap, input position) where input position q adds to the output through tap t: output = q stride - padding + t dilation."""
+        return [(t, q) for t in self.taps() for q in self.inputs() if self._target(q, t) == output]
+
+    def _target(self, at: Position, tap: Position) -> Position:
+        return tuple(q * s - p + t * d for q, t, s, p, d in zip(at, tap, self.stride, self.padding, self.dilation, strict=True))
+
+
+def conv_transpose(spread: Spread, kernels: Sequence[Field], bias: Number, x: Sequence[Field]) -> dict[Position, Number]:
+    """One output unit: `kernels[j]` is its kernel on input unit `j`."""
+    result = {}
+    for output in spread.outputs():
+        terms = [kernel[tap] * unit[at] for kernel, unit in zip(kernels, x, strict=True) for tap, at in spread.reads(output)]
+        result[output] = sum(terms, start=bias)
+    return result
+
+
 def average(windows: Windows, x: Field, count_padding: bool, divisor: int | None = None) -> dict[Position, Number]:
     """Average pooling of one unit in floor mode."""
     result = {}
@@ -116,3 +155,28 @@ def adaptive_window(size: int, outputs: int, index: int) -> range:
 
 def is_one_of(world: World, value: Number, choices: Iterable[int]) -> Fact:
     return world.some([value == choice for choice in choices])
+
+
+Function = Callable[[Number], Number]
+
+
+def lstm_cell(sigma: Function, tau: Function, gates: Sequence[Number], cell: Number) -> tuple[Number, Number]:
+    """One unit after one step: (h', c') from the pre-activations i, f, g, o and the cell before."""
+    i, f, g, o = gates
+    after = sigma(f) * cell + sigma(i) * tau(g)
+    return sigma(o) * tau(after), after
+
+
+def gru_cell(sigma: Function, tau: Function, gates: Sequence[Number], sides: Sequence[Number], state: Number) -> Number:
+    """One unit after one step: r, z, the candidate's input side and its state side (reset after the linear map), and the unit before."""
+    r, z = gates
+    candidate = tau(sides[0] + sigma(r) * sides[1])
+    return (1 - sigma(z)) * candidate + sigma(z) * state
+
+
+def gru_cell_reset_first(
+    sigma: Function, tau: Function, update: Number, into: Number, weights: Sequence[Number], resets: Sequence[Number], states: Sequence[Number], state: Number
+) -> Number:
+    """The same where every unit is reset before the linear map: `weights` read the units `states`, reset by `resets`; biases are in `into`."""
+    own = sum((w * sigma(r) * h for w, r, h in zip(weights, resets, states, strict=True)), start=0)
+    return (1 - sigma(update)) * tau(into + own) + sigma(update) * state

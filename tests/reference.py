@@ -21,6 +21,8 @@ from itertools import combinations, product
 import numpy as np
 
 from lumpnet.ir import Graph, Node
+from tests.reference_recurrent import GATES as RECURRENT
+from tests.reference_recurrent import Cell
 
 ELEMENTWISE = {"relu", "tanh", "sigmoid", "silu", "identity", "dropout", "leaky_relu", "hardtanh", "gelu", "mul_constant", "add_constant"}
 POOLS = {"max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool"}
@@ -120,6 +122,8 @@ class Reference:
         kind = node.kind
         if kind == "linear":
             return len(node.shape) - 1 if ins[0] in (None, len(node.shape) - 1) else None
+        if kind in RECURRENT:
+            return 2 if ins[0] in (None, 2) else None
         if kind == "conv":
             depthwise = node.attrs["groups"] > 1 and self.graph.tensors[node.params["weight"]].shape[1] == 1
             return 1 if ins[0] in (None, 1) and (node.attrs["groups"] == 1 or depthwise) else None
@@ -198,7 +202,7 @@ class Reference:
         shape = self.graph.value(name).shape
         if self.axis[name] is not None:
             return self.n[name]
-        return shape[-1] if node.kind == "linear" else shape[1] if node.kind == "conv" else shape[self.axis[node.name]]
+        return shape[-1] if node.kind == "linear" or node.kind in RECURRENT else shape[1] if node.kind == "conv" else shape[self.axis[node.name]]
 
     def border(self, node: Node) -> list[bool]:
         """Which taps (row-major) some output position reads in the padding."""
@@ -328,7 +332,9 @@ class Reference:
             if self.axis[v] is None:
                 self.pres[v], self.val[v], self.table[v] = [True], [None], {}
                 continue
-            if self.mixes(node):
+            if node.kind in RECURRENT:
+                pres, val, pair = self._recur(node)
+            elif self.mixes(node):
                 pres, val, pair = self._mix(node)
             elif node.kind in ("add", "mul"):
                 pres, val, pair = (self._add if node.kind == "add" else self._mul)(node)
@@ -377,6 +383,21 @@ class Reference:
             return (r := ratios.pop(), shift[i] - r * shift[j]) if len(ratios) == 1 else None
 
         return [bool(row) for row in rows], [None if row else s for row, s in zip(rows, shift, strict=True)], pair
+
+    def cell(self, node: Node) -> Cell:
+        return Cell(node, self.params[node.name], self.operand(node, 0), self.classes)
+
+    def _recur(self, node: Node):
+        """Kept and cut units take part in the hypothesis; what a unit is worth does not depend on them."""
+        cell, v = self.cell(node), node.name
+        always, _ = cell.solve()
+        zero, ratios = cell.within(self.keep[v], self.cut[v])
+        n = self.n[v]
+        return (
+            [i not in zero for i in range(n)],
+            [F(0) if i in always else None for i in range(n)],
+            lambda i, j: (ratios[i, j], F(0)) if (i, j) in ratios else None,
+        )
 
     def _add(self, node: Node):
         (pa, va, ra), (pb, vb, rb) = self.operand(node, 0), self.operand(node, 1)
@@ -591,6 +612,8 @@ class Reference:
         if self.axis[v] is None or not self._lives(v):
             return
         pairs = list(combinations(range(self.n[v]), 2))
+        if node.kind in RECURRENT:
+            return
         if node.kind == "add" and self.passing(node) is None:
             for i, j in pairs:
                 if (found := self.rel(v, i, j)) is not None and self._stays(node, i, j):
@@ -635,6 +658,8 @@ class Reference:
             if self.alive[v][0]:
                 for name in node.inputs:
                     self._pin(name)
+        elif node.kind in RECURRENT:
+            self._forbid_recurrent(node)
         elif self.mixes(node):
             self._forbid_mix(node)
         elif self._lives(v):
@@ -716,6 +741,17 @@ class Reference:
                 if like:
                     self._cut(x, j, k)
 
+    def _forbid_recurrent(self, node: Node) -> None:
+        """Irrational constants stay where they are read; a layer needs an operand unit."""
+        x, v, (pres, val, _) = node.inputs[0], node.name, self.operand(node, 0)
+        claims = [i for i in range(self.n[v]) if self.pres[v][i] and (self.alive[v][i] or any(k != i and self.rel(v, i, k) for k in range(self.n[v])))]
+        weight = self.params[v]["weight_ih"].reshape(-1, self.n[v], len(pres))
+        for j in range(len(pres)):
+            if not pres[j] and not isinstance(val[j], F) and any(weight[:, claims, j].reshape(-1)):
+                self._keep(x, [j])
+        if self._lives(v) and not any(pres):
+            self._keep(x, [0])
+
     def _uneven(self, node: Node, i: int) -> bool:
         """Whether a row that collapses to zero still differs near the padding."""
         pres, val, rel = self.operand(node, 0)
@@ -774,6 +810,8 @@ class Reference:
             for name in node.inputs:
                 for i in range(self.n[name]):
                     self._revive(name, i)
+        elif node.kind in RECURRENT:
+            self._observe_recurrent(node)
         elif self.mixes(node):
             self._observe_mix(node)
         elif node.kind in ("add", "mul"):
@@ -814,7 +852,7 @@ class Reference:
         """A constant that stays although its operand is not read needs the operand's column after all."""
         new = set()
         for node in self.graph.nodes:
-            if self.axis[node.name] is None or self.mixes(node) or node.kind in ("add", "concat") or not self._lives(node.name):
+            if self.axis[node.name] is None or self.mixes(node) or node.kind in ("add", "concat", *RECURRENT) or not self._lives(node.name):
                 continue
             for i in range(self.n[node.name]):
                 if self.pres[node.name][i] and self.alive[node.name][i]:
@@ -838,6 +876,23 @@ class Reference:
             for j in range(w.shape[1]):
                 if not pres[j] and any(w[i, j]):
                     self._revive(x, j)
+
+    def _observe_recurrent(self, node: Node) -> None:
+        """What observed units read, of the operand and of the state before."""
+        x, v, cell, (pres, _, _) = node.inputs[0], node.name, self.cell(node), self.operand(node, 0)
+        zero = {i for i in range(self.n[v]) if not self.pres[v][i]}
+        ratios = {(i, j): r[0] for i, j in product(range(self.n[v]), repeat=2) if i != j and not {i, j} & zero and (r := self.rel(v, i, j))}
+        for i in range(self.n[v]):
+            if self.alive[v][i] and i not in zero:
+                for _, columns, _ in cell.forms(i, zero, ratios):
+                    for which, unit in columns:
+                        if which != "irrational":
+                            self._revive(v if which == "h" else x, unit)
+                for j in range(len(pres)):
+                    if not pres[j] and any(cell.params["weight_ih"].reshape(-1, self.n[v], len(pres))[:, i, j]):
+                        self._revive(x, j)
+        if self._lives(v) and self.axis[x] is not None and any(pres) and not any(p and a for p, a in zip(pres, self.alive[x], strict=True)):
+            self._revive(x, pres.index(True))
 
 
 def _fractions(tensor: np.ndarray) -> np.ndarray:

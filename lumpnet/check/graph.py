@@ -99,6 +99,7 @@ class Kind:
     `shape(node, input shapes)` computes the output shape or raises `ValueError`; `oblige(case)` checks the obligation, raising `Refusal`
     or `Unsure`, and returns in words what it checked; `counterpart(case)` says which kinds and inputs the reduced node may have,
     with the same attributes except those in `free`; inputs None are any. Attributes in `training` may be absent: they mean nothing in evaluation.
+    The inputs have the output's dtype, or one of `operands` where that is given.
     """
 
     shape: Callable[[Node, list[Shape]], Shape]
@@ -111,6 +112,7 @@ class Kind:
     training: tuple[str, ...] = ()
     counterpart: Callable[[Case], Counterpart] = kept_inputs
     opaque: bool = False
+    operands: tuple[str, ...] = ()
 
 
 def read_graph(file: NetworkFile, kinds: Mapping[str, Kind]) -> Network:
@@ -183,7 +185,7 @@ class _Reader:
         if not kind.opaque:
             if not set(kind.roles) <= set(node.params) <= {*kind.roles, *kind.optional}:
                 self.refuse(where, f"the parameters {sorted(node.params)}", f"{sorted(kind.roles)} and possibly {sorted(kind.optional)}")
-            if any(self.values[name].dtype != node.dtype for name in node.inputs):
+            if any(self.values[name].dtype not in (kind.operands or (node.dtype,)) for name in node.inputs):
                 raise Unsure(f"{self.file.where}: {where}", "it changes the dtype, for which there is no rule")
             for role, tensor in node.params.items():
                 if tensor.dtype != ("I64" if role == "num_batches_tracked" else FLOATS.get(node.dtype)):

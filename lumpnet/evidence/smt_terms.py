@@ -175,6 +175,21 @@ def _conv(reals: Reals, at: Place, xs: Sequence[Operand], index: Index) -> Term:
     )
 
 
+def _conv_transpose(reals: Reals, at: Place, xs: Sequence[Operand], index: Index) -> Term:
+    """Input position q meets output position p through tap t where p + padding = q * stride + t * dilation."""
+    weight, a = at.params["weight"], at.attrs
+    made, width = weight.shape[1], weight.shape[0] // a["groups"]
+    group, row = divmod(index[0], made)
+    bias = at.entries("bias")[index[0]] if "bias" in at.params else 0
+    terms = []
+    for tap in np.ndindex(*weight.shape[2:]):
+        steps = [divmod(p + pad - t * d, s) for p, t, s, pad, d in zip(index[1:], tap, a["stride"], a["padding"], a["dilation"], strict=True)]
+        if all(rest == 0 and 0 <= q < n for (q, rest), n in zip(steps, at.in_shapes[0][1:], strict=True)):
+            read = tuple(q for q, _ in steps)
+            terms += [(float(weight[(j, row, *tap)]), xs[0]((j, *read))) for j in range(group * width, (group + 1) * width) if weight[(j, row, *tap)]]
+    return reals.affine(terms, bias)
+
+
 def _batch_norm(reals: Reals, at: Place, xs: Sequence[Operand], index: Index) -> Term:
     """`gamma * (x - mean) / sqrt(v) + beta`, and `1 / sqrt(v) = sqrt(v) / v`."""
     gamma, mean, beta = (Fraction(at.entries(role)[index[0]]) if role in at.params else Fraction(role == "weight") for role in ("weight", "mean", "bias"))
@@ -327,6 +342,7 @@ def _opaque(reals: Reals, at: Place, xs: Sequence[Operand], index: Index) -> Ter
 _ELEMENTS: Mapping[str, Callable[[Reals, Place, Sequence[Operand], Index], Term]] = {
     "linear": _linear,
     "conv": _conv,
+    "conv_transpose": _conv_transpose,
     "batch_norm": _batch_norm,
     "relu": _relu,
     "leaky_relu": _leaky_relu,

@@ -65,6 +65,8 @@ def _multiplications(graph: Graph, node: Node) -> int:
     weight = graph.params_of(node).get("weight")
     if node.kind in ("linear", "conv") and weight is not None:
         return _entries(node.shape) * math.prod(map(int, weight.shape[1:]))
+    if node.kind == "conv_transpose" and weight is not None:
+        return _entries(graph.value(node.inputs[0]).shape) * math.prod(map(int, weight.shape[1:]))
     return _entries(node.shape) if node.kind in ("mul", "batch_norm") else 0
 
 

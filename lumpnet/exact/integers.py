@@ -163,17 +163,24 @@ class Collapsed:
     array: np.ndarray
     merge: Merge
     shape: tuple[int, ...]
+    turned: bool = False
 
     def reshape(self, *shape: int) -> Collapsed:
         return replace(self, shape=shape)
+
+    def swapped(self) -> Collapsed:
+        """The first two axes exchanged in what `rounded` answers."""
+        return replace(self, turned=not self.turned)
 
     def rounded(self, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """As `Scaled.rounded`."""
         step = max(1, _BLOCK // max(1, math.prod(self.array.shape[1:])))
         blocks = [self.merge.apply(self.array[i : i + step]).rounded(dtype) for i in range(0, len(self.array), step)]
         if not blocks:
-            return np.zeros(self.shape, dtype=dtype), np.zeros(self.shape, dtype=bool), np.zeros(self.shape, dtype=bool)
+            blocks = [(np.zeros(self.shape, dtype=dtype), np.zeros(self.shape, dtype=bool), np.zeros(self.shape, dtype=bool))]
         tensor, inexact, overflow = (np.concatenate(part).reshape(self.shape) for part in zip(*blocks, strict=True))
+        if self.turned:
+            return tensor.swapaxes(0, 1), inexact.swapaxes(0, 1), overflow.swapaxes(0, 1)
         return tensor, inexact, overflow
 
 

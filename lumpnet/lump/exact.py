@@ -20,7 +20,7 @@ in the relation as ghosts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -110,7 +110,7 @@ class _Search:
         self.axes.update({s.node.name: s.axis for s in self.sites})
         self.units = {v.name: size(v.shape, self.axes[v.name]) for v in graph.values()}
         self.lumpings = {name: discrete(n) for name, n in self.units.items()}
-        self.tied = _tied(self.sites)
+        self.tied, self.crossed = _tied(self.sites), crossed(self.sites)
         self.alive = self.nobody()
         self.observe()
         while self.fill():
@@ -229,6 +229,8 @@ class _Search:
                 changed |= self._demand(name, down)
         for one, two in self._ties():
             changed |= self._tie(one, two)
+        for name in self._whole():
+            changed |= self._demand(name, everything(self.units[name]))
         return changed
 
     def _demand(self, name: str, demand: Demand) -> bool:
@@ -247,6 +249,12 @@ class _Search:
                 yield one.node.name, two.node.name
                 if one.node.inputs[0] != two.node.inputs[0]:
                     yield one.node.inputs[0], two.node.inputs[0]
+
+    def _whole(self) -> Iterator[str]:
+        """Values around a tensor that observed nodes of different kinds share: they stay whole, so that it can stay shared."""
+        for one, two in self.crossed:
+            if self.alive[one.node.name].any() and self.alive[two.node.name].any():
+                yield from (one.node.name, *one.node.inputs, two.node.name, *two.node.inputs)
 
     def _tie(self, one: str, two: str) -> bool:
         """Values around a shared tensor are lumped alike, so that the tensor can stay shared."""
@@ -283,6 +291,8 @@ class _Search:
                 if self.units[one] == self.units[two]:
                     changed |= self._revive(one, self.alive[two])
                     changed |= self._revive(two, self.alive[one])
+            for name in self._whole():
+                changed |= self._revive(name, np.ones(self.units[name], dtype=bool))
             ever |= changed
         return ever
 
@@ -303,7 +313,8 @@ class _Search:
         name = site.node.name
         if not self.alive[name].any():
             return False
-        return self._revive(name, rules(site).brought(site, self._free(site), self.alive[name]))
+        mask = rules(site).brought(site, self._free(site), self.alive[name])
+        return self._revive(name, mask | rules(site).revives(site, self.lumpings[name], self.alive[name]))
 
     def _revive(self, name: str, mask: np.ndarray) -> bool:
         x = self.lumpings[name]
@@ -320,6 +331,15 @@ class _Search:
 
 
 def _tied(all_sites: list[Site]) -> list[tuple[Site, Site]]:
-    """Pairs of nodes that share a tensor, in order."""
+    """Pairs of nodes of one kind that share a tensor, in order."""
+    return [(a, b) for a, b in _sharing(all_sites) if a.node.kind == b.node.kind]
+
+
+def crossed(all_sites: Sequence[Site]) -> list[tuple[Site, Site]]:
+    """Pairs of nodes of different kinds that share a tensor (an embedding and an output layer), in order."""
+    return [(a, b) for a, b in _sharing(all_sites) if a.node.kind != b.node.kind]
+
+
+def _sharing(all_sites: Sequence[Site]) -> list[tuple[Site, Site]]:
     users = [s for s in all_sites if s.node.params and get(s.node.kind).counts_units]
-    return [(a, b) for a, b in combinations(users, 2) if a.node.kind == b.node.kind and set(a.node.params.values()) & set(b.node.params.values())]
+    return [(a, b) for a, b in combinations(users, 2) if set(a.node.params.values()) & set(b.node.params.values())]

@@ -81,6 +81,8 @@ class Op:
     kind: str = ""
     counts_units = False
     """Whether its outputs are counted as units (linear, convolution, recurrent)."""
+    column_role = "weight"
+    """The parameter whose axis 1 is collapsed to the operand's columns."""
     needs_operand = True
     """Whether the node cannot stand without any operand unit. What makes new columns can become a `constant` where it reads none."""
 
@@ -113,6 +115,10 @@ class Op:
         """Units of each operand that an observed unit of the output reads."""
         raise NotImplementedError
 
+    def revives(self, site: Site, out: Lumping, alive_out: np.ndarray) -> np.ndarray:
+        """Units of the output that observed units of the output read (a state on a cycle)."""
+        return np.zeros_like(alive_out)
+
     def links(self, site: Site) -> list[tuple[np.ndarray, np.ndarray]]:
         """Shared columns: for each operand the pairs (operand unit, output unit) that stay together or leave together.
 
@@ -135,8 +141,24 @@ class Op:
         """Demands on the operands under which the entries `mask` of parameter `role` would not have been computed."""
         return [None] * len(ins)
 
+    def declined_own(self, site: Site, out: Kept, role: str, mask: np.ndarray) -> Demand | None:
+        """As `declined`, of the output itself (a state on a cycle)."""
+        return None
+
+    def rounded(self, site: Site, mask: np.ndarray) -> np.ndarray:
+        """The columns of the operand behind the entries `mask` of the weight, where columns were summed."""
+        return np.zeros(0, dtype=np.int64)
+
     def rounding_cost(self, site: Site, members: np.ndarray, scales: np.ndarray, out: Kept, dtype: str) -> int:
         """How many weights would be rounded if these units of the operand became one column with these scales."""
+        return 0
+
+    def choices(self, site: Site) -> int | None:
+        """How many integers, from 0, the operand may be; None where it holds real numbers."""
+        return None
+
+    def multiply_adds(self, site: Site) -> int:
+        """Multiplications by stored weights for one example."""
         return 0
 
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:

@@ -1,4 +1,4 @@
-"""Grouped convolutions: each group reads its own channels, so the groups that stay must stay whole (THEORY section 2).
+"""Grouped convolutions, transposed or not: each group reads its own channels, so the groups that stay must stay whole (THEORY section 2).
 
 Depthwise (one channel a group) is a unary operator with weights. In wider groups
 channels merge group with group, position by position.
@@ -12,31 +12,31 @@ from fractions import Fraction
 import numpy as np
 
 from lumpnet.exact import ONE, ZERO, Number, Surd, constant_array
-from lumpnet.ops import windows
 from lumpnet.ops.base import Kept, Op, Piece, Site, claimed
+from lumpnet.ops.kernels import Kernel
 from lumpnet.ops.unary import Image, Unary, default_keep
 from lumpnet.partition import Demand, Lumping, labels, normal_form
-
-
-def border(site: Site) -> np.ndarray:
-    """(taps,) bool: taps that some output position reads in the zero padding."""
-    a, kernel = site.attrs, site.params["weight"].shape[2:]
-    sizes, counts = [int(n or 0) for n in site.in_shapes[0][2:]], [int(n or 0) for n in site.shape[2:]]
-    return windows.border_taps(sizes, kernel, a["stride"], a["padding"], a["dilation"], counts)
 
 
 def _bias(site: Site, unit: int) -> Fraction:
     return Fraction(float(site.params["bias"][unit])) if "bias" in site.params else ZERO
 
 
-def _sliced(site: Site, x: Kept, out: Kept) -> Piece:
+def _sliced(kernel: Kernel, site: Site, x: Kept, out: Kept) -> Piece:
     """The rows of the representatives' groups, as they are."""
-    params = {role: tensor[out.units] for role, tensor in site.params.items()}
-    return Piece("conv", (0,), dict(site.attrs) | {"groups": len(x.units) // site.params["weight"].shape[1]}, dict(params))
+    weight = kernel.by_rows(site, site.params["weight"])
+    groups = len(x.units) // weight.shape[1]
+    params = {"weight": kernel.as_stored(site, weight[out.units], groups)}
+    if "bias" in site.params:
+        params["bias"] = site.params["bias"][out.units]
+    return Piece(site.node.kind, (0,), dict(site.attrs) | {"groups": groups}, dict(params))
 
 
 class Depthwise(Unary):
     """Output channel j = i * multiplier + l reads channel i through its own taps."""
+
+    def __init__(self, kernel: Kernel):
+        self.kernel = kernel
 
     def source(self, site: Site) -> np.ndarray:
         return np.asarray(np.arange(site.units) // (site.units // site.attrs["groups"]))
@@ -45,72 +45,85 @@ class Depthwise(Unary):
         multiplier = site.units // site.attrs["groups"]
         return [j % multiplier for j in range(site.units)]
 
-    def _taps(self, site: Site, unit: int) -> list[Fraction]:
-        return [Fraction(float(w)) for w in site.params["weight"][unit].reshape(-1)]
+    def _row(self, site: Site, unit: int) -> np.ndarray:
+        row: np.ndarray = self.kernel.by_rows(site, site.params["weight"])[unit, 0]
+        return row
 
-    def _at_border(self, site: Site, unit: int) -> bool:
-        return bool((site.params["weight"][unit].reshape(-1)[border(site)] != 0).any())
+    def _taps(self, site: Site, unit: int) -> list[Fraction]:
+        return [Fraction(float(w)) for w in self._row(site, unit)]
+
+    def _total(self, site: Site, unit: int) -> Fraction:
+        """What a constant one becomes, where it is the same everywhere."""
+        return sum((Fraction(float(w)) for w in self._row(site, unit)[self.kernel.seen(site)]), ZERO)
+
+    def _uneven(self, site: Site, unit: int) -> bool:
+        uneven = self.kernel.uneven(site)
+        return uneven is not None and bool(uneven(self._row(site, unit)))
 
     def row(self, site: Site, unit: int, scale: Fraction, offset: Fraction) -> Image:
         taps = self._taps(site, unit)
         pivot = next((w for w in taps if w), ONE)
         key: Hashable = tuple(w / pivot for w in taps)
-        if self._at_border(site, unit):
+        if self._uneven(site, unit):
             return (key, offset / scale), scale * pivot, _bias(site, unit)
-        return (key, "free"), scale * pivot, sum(taps) * offset + _bias(site, unit)
+        return (key, "free"), scale * pivot, self._total(site, unit) * offset + _bias(site, unit)
 
     def constant(self, site: Site, unit: int, c: Number) -> Number | None:
-        if c != 0 and self._at_border(site, unit):
+        if c != 0 and self._uneven(site, unit):
             return None
-        total, bias = sum(self._taps(site, unit), ZERO), _bias(site, unit)
+        total, bias = self._total(site, unit), _bias(site, unit)
         moved = c.times(total) if isinstance(c, Surd) else c * total
         return moved.plus(bias) if isinstance(moved, Surd) else moved + bias
 
     def always(self, site: Site, unit: int) -> Number | None:
-        return None if site.params["weight"][unit].any() else _bias(site, unit)
+        return None if self._row(site, unit).any() else _bias(site, unit)
 
     def rescale(self, site: Site, unit: int, scale: Fraction) -> Fraction:
         return scale / next((w for w in self._taps(site, unit) if w), ONE)
 
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
-        return _sliced(site, ins[0], out)
+        return _sliced(self.kernel, site, ins[0], out)
 
 
 class Wide(Op):
     """Groups of several channels: `(group, position)` merges with the same position of another group, or not at all."""
 
+    def __init__(self, kernel: Kernel):
+        self.kernel = kernel
+
+    def _weight(self, site: Site) -> np.ndarray:
+        return self.kernel.by_rows(site, site.params["weight"])
+
     def _shape(self, site: Site) -> tuple[int, int, int]:
         """Groups, channels read by each, channels made by each."""
         groups = site.attrs["groups"]
-        return groups, site.params["weight"].shape[1], site.units // groups
+        return groups, int(site.in_shapes[0][1] or 0) // groups, site.units // groups
 
     def forward(self, site: Site, ins: Sequence[Lumping]) -> Lumping:
         (x,) = ins
-        _, width, made = self._shape(site)
+        weight, (_, width, made) = self._weight(site), self._shape(site)
         keys: list[Hashable] = [None] * site.units
         scale, offset, value = constant_array(site.units, ONE), constant_array(site.units, ZERO), constant_array(site.units, None)
         for j in range(site.units):
             first = j // made * width
-            value[j] = self._constant(site, x, j, first)
+            value[j] = self._constant(site, x, weight[j], j, first)
             if value[j] is not None:
                 continue
             units = range(first, first + width)
-            row = site.params["weight"][j].reshape(width, -1)
-            terms = [x.scale[i] * Fraction(float(w)) if x.present[i] else ZERO for i, taps in zip(units, row.tolist(), strict=True) for w in taps]
+            terms = [x.scale[i] * Fraction(float(w)) if x.present[i] else ZERO for i, taps in zip(units, weight[j].tolist(), strict=True) for w in taps]
             pivot = next((w for w in terms if w), ONE)
             keys[j] = (j % made, tuple(int(x.classes[i]) for i in units), tuple(w / pivot for w in terms))
             scale[j], offset[j] = pivot, _bias(site, j)
         return normal_form(keys, scale, offset, value)
 
-    def _constant(self, site: Site, x: Lumping, j: int, first: int) -> Fraction | None:
-        """What output unit j always equals, if every channel it reads is a constant that may leave."""
-        row = site.params["weight"][j].reshape(site.params["weight"].shape[1], -1)
-        total, edge = _bias(site, j), border(site)
+    def _constant(self, site: Site, x: Lumping, row: np.ndarray, j: int, first: int) -> Fraction | None:
+        """What output unit j, with weights `row` (channels, taps), always equals, if every channel it reads is a constant that may leave."""
+        total, uneven, seen = _bias(site, j), self.kernel.uneven(site), self.kernel.seen(site)
         for i in np.flatnonzero((row != 0).any(axis=1)):
             c = x.value[first + i]
-            if x.present[first + i] or isinstance(c, Surd) or (c != 0 and (row[i][edge] != 0).any()):
+            if x.present[first + i] or isinstance(c, Surd) or (c != 0 and uneven is not None and bool(uneven(row[i]))):
                 return None
-            total += c * sum((Fraction(float(w)) for w in row[i]), ZERO)
+            total += c * sum((Fraction(float(w)) for w in row[i][seen]), ZERO)
         return total
 
     def demands(
@@ -139,4 +152,4 @@ class Wide(Op):
         return [(group * width + position, group * made + slot)]
 
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
-        return _sliced(site, ins[0], out)
+        return _sliced(self.kernel, site, ins[0], out)

@@ -8,7 +8,7 @@ collapsed weights are proportional; a row that collapses to zero is a constant.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from fractions import Fraction
 
@@ -19,16 +19,22 @@ from lumpnet.ops.base import Kept
 from lumpnet.ops.unary import default_keep
 from lumpnet.partition import Demand, Lumping, labels, normal_form
 
+Taps = np.ndarray | slice
+"""The taps that one output position reads: a mask (taps,), or all."""
+ALL = slice(None)
+Uneven = Callable[[np.ndarray], np.ndarray]
+"""(m, n, taps) -> (m, n) bool: whether a constant through these taps is another number at another position."""
 
-def forward(weight: np.ndarray, bias: np.ndarray | None, x: Lumping) -> Lumping:
+
+def forward(weight: np.ndarray, bias: np.ndarray | None, x: Lumping, seen: Taps = ALL) -> Lumping:
     """The coarsest lumping of `weight @ x + bias`. weight (m, n, taps), bias (m,) or None."""
     m = len(weight)
-    merge = _columns(x)
+    merge = columns(x)
     keys: list[Hashable] = [("row", i) for i in range(m)]
     scale = constant_array(m, ONE)
     ends: list[int] = []
     for members in _candidates(weight, merge):
-        for base, rows, ratios in _proportional(weight, members, merge):
+        for base, rows, ratios in proportional(merge.apply(weight[members]).ints.reshape(len(members), -1), members):
             if base is None:
                 for i in rows:
                     keys[i] = None
@@ -38,14 +44,14 @@ def forward(weight: np.ndarray, bias: np.ndarray | None, x: Lumping) -> Lumping:
             if base is None or len(rows) > 1:
                 ends += rows
     offset, value = constant_array(m, ZERO), constant_array(m, None)
-    for i, q in zip(ends, shifts(weight, bias, x, ends), strict=True):
+    for i, q in zip(ends, shifts(weight, bias, x, ends, seen), strict=True):
         offset[i] = q
         if keys[i] is None:
             value[i] = q
     return normal_form(keys, scale, offset, value)
 
 
-def _columns(x: Lumping) -> Merge:
+def columns(x: Lumping) -> Merge:
     """The collapse of the operand's classes; an irrational constant is a column of its own (it cannot fold into a bias)."""
     odd = [i for i in np.flatnonzero(~x.present) if isinstance(x.value[i], Surd)]
     if not odd:
@@ -64,9 +70,8 @@ def _candidates(weight: np.ndarray, merge: Merge) -> list[list[int]]:
     return [rows for key, rows in groups.items() if key is None or len(rows) > 1]
 
 
-def _proportional(weight: np.ndarray, rows: list[int], merge: Merge) -> list[tuple[int | None, list[int], list[Fraction]]]:
-    """Split candidate rows into exact proportionality classes: (first row or None for zero rows, rows, ratios)."""
-    exact = merge.apply(weight[rows]).ints.reshape(len(rows), -1)
+def proportional(exact: np.ndarray, rows: list[int]) -> list[tuple[int | None, list[int], list[Fraction]]]:
+    """Split candidate rows, `exact` integers (rows, ...), into proportionality classes: (first row or None for zero rows, rows, ratios)."""
     found: list[tuple[int | None, list[int], list[Fraction]]] = []
     zero = ~(exact != 0).any(axis=1)
     if zero.any():
@@ -85,15 +90,15 @@ def _proportional(weight: np.ndarray, rows: list[int], merge: Merge) -> list[tup
     return found
 
 
-def shifts(weight: np.ndarray, bias: np.ndarray | None, x: Lumping, rows: list[int] | np.ndarray) -> list[Fraction]:
-    """`sum over all taps of weight @ offset + bias` for the given rows, exactly (rational offsets only)."""
+def shifts(weight: np.ndarray, bias: np.ndarray | None, x: Lumping, rows: list[int] | np.ndarray, seen: Taps = ALL) -> list[Fraction]:
+    """`sum over the taps seen of weight @ offset + bias` for the given rows, exactly (rational offsets only)."""
     if not len(rows):
         return []
     own = [Fraction(float(bias[i])) if bias is not None else ZERO for i in rows]
     moved = [j for j in np.flatnonzero(x.offset != 0) if not isinstance(x.offset[j], Surd)]
     if not moved:
         return own
-    total = _one_sum(weight[np.asarray(rows)][:, moved], x.offset[moved])
+    total = _one_sum(weight[np.asarray(rows)][:, moved][:, :, seen], x.offset[moved])
     sums = total.ints[:, 0].astype(object).sum(axis=1)
     return [int(s) * total.factor + b for s, b in zip(sums, own, strict=True)]
 
@@ -103,24 +108,24 @@ def _one_sum(weight: np.ndarray, scales: np.ndarray) -> Scaled:
     return Merge(np.zeros(len(scales), dtype=np.int64), scales, 1).apply(weight)
 
 
-def demands(weight: np.ndarray, border: np.ndarray, x: Lumping, out: Lumping, free_out: np.ndarray) -> Demand | None:
-    """What an affine map asks of its operand. border (taps,): taps that some position reads outside the input.
+def demands(weight: np.ndarray, uneven: Uneven | None, x: Lumping, out: Lumping, free_out: np.ndarray) -> Demand | None:
+    """What an affine map asks of its operand. `uneven` says where offsets are another number at another position (None: nowhere).
 
-    Where a border tap is used, offsets must vanish (zero padding breaks them):
-    constants stay, members keep offset 0. Irrational constants stay where they
-    are read. Rows that nobody observes and that claim nothing ask for nothing.
+    There offsets must vanish: constants stay, members keep offset 0. Irrational
+    constants stay where they are read. Rows that nobody observes and that claim
+    nothing ask for nothing.
     """
     alone = out.present.copy()
     alone[out.present] = out.sizes[out.classes[out.present]] == 1
-    rows = ~(free_out & alone)
-    if not rows.any():
+    rows = np.flatnonzero(~(free_out & alone))
+    if not len(rows):
         return None
     gone = ~x.present
     irrational = np.array([isinstance(v, Surd) for v in x.value], dtype=bool)
     keep = np.zeros(len(x), dtype=bool)
     moved = np.zeros(len(x), dtype=bool)
-    if border.any() and (x.offset != 0).any():
-        read = (weight[rows][:, :, border] != 0).any(axis=(0, 2))
+    if uneven is not None and (x.offset != 0).any():
+        read = _read_unevenly(weight, uneven, x, rows)
         keep |= gone & read & (x.offset != 0)
         moved = x.present & np.isin(x.classes, x.classes[x.present & read])
     if (gone & irrational).any():
@@ -129,6 +134,15 @@ def demands(weight: np.ndarray, border: np.ndarray, x: Lumping, out: Lumping, fr
         return None
     apart = labels(o / s if m else None for m, o, s in zip(moved, x.offset, x.scale, strict=True))
     return replace(default_keep(x, keep), label=apart)
+
+
+def _read_unevenly(weight: np.ndarray, uneven: Uneven, x: Lumping, rows: np.ndarray) -> np.ndarray:
+    """(n,) bool: units of a class with offsets that one of the rows reads unevenly."""
+    read = np.zeros(len(x), dtype=bool)
+    shifted = np.flatnonzero((x.offset != 0) | (x.present & np.isin(x.classes, x.classes[x.present & (x.offset != 0)])))
+    for start in range(0, len(rows), 64):
+        read[shifted] |= uneven(weight[np.ix_(rows[start : start + 64], shifted)]).any(axis=0)
+    return read
 
 
 def alive(weight: np.ndarray, x: Lumping, out: Lumping, alive_out: np.ndarray) -> np.ndarray:
@@ -169,14 +183,14 @@ def quotient(weight: np.ndarray, x_column: np.ndarray, x_scale: np.ndarray, x_co
     return Collapsed(weight[rows], Merge(columns, x_scale, x_count), (len(rows), x_count, weight.shape[2]))
 
 
-def declined(weight: np.ndarray, x: Kept, out: Kept, role: str, mask: np.ndarray) -> Demand:
+def declined(weight: np.ndarray, x: Kept, rows: np.ndarray, mask: np.ndarray) -> Demand:
     """The merges behind some entries of a quotient's weight (rows, columns, ...) or bias (rows,) are undone."""
-    if role == "weight":
+    if mask.ndim > 1:
         columns = np.flatnonzero(mask.reshape(*mask.shape[:2], -1).any(axis=(0, 2)))
         apart = np.isin(x.column, columns)
         keep = np.zeros(len(apart), dtype=bool)
     else:
-        read = (weight[out.units[mask]] != 0).any(axis=(0, 2)) & (x.lumping.offset != 0)
+        read = (weight[rows[mask]] != 0).any(axis=(0, 2)) & (x.lumping.offset != 0)
         keep, apart = read & ~x.lumping.present, read & x.lumping.present
     return replace(default_keep(x.lumping, keep), label=np.where(apart, 1 + np.arange(len(apart)), 0))
 

@@ -33,6 +33,12 @@ def border_taps(
     return np.array([any(b[t] for b, t in zip(per_axis, tap, strict=True)) for tap in product(*map(range, kernel))], dtype=bool)
 
 
+def reached(size: int, kernel: int, stride: int, padding: int, dilation: int, count: int) -> np.ndarray:
+    """(count, kernel) bool: output position p of a transposed convolution reads the operand through tap t."""
+    at = np.arange(count)[:, None] + padding - np.arange(kernel)[None, :] * dilation
+    return np.asarray((at % stride == 0) & (at >= 0) & (at // stride < size), dtype=bool)
+
+
 def taps(
     x: np.ndarray, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int], counts: Sequence[int]
 ) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:

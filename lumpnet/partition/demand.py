@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lumpnet.exact import ONE, ZERO, Surd, constant_array
+from lumpnet.exact import ONE, Surd, constant_array
 from lumpnet.partition.lumping import Lumping, labels, normal_form
 
 
@@ -60,9 +60,9 @@ def refine(lumping: Lumping, demand: Demand) -> Lumping:
     for i, (c, label) in enumerate(zip(lumping.classes.tolist(), demand.label.tolist(), strict=True)):
         if kept[i]:
             value, scale[i] = lumping.value[i], demand.scale[i]
-            if isinstance(value, Surd):  # only a multiple of the same irrational constant can share its class
-                keys.append(("kept", label, value.times(1 / scale[i])))
-                offset[i] = ZERO
+            if isinstance(value, Surd):  # the difference to a multiple must be rational
+                keys.append(("kept", label, value.plus(-value.a).times(1 / scale[i])))
+                offset[i] = value.a
             else:
                 keys.append(("kept", label))
                 offset[i] = value

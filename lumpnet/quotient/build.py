@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from lumpnet.errors import RoundingError
-from lumpnet.ir import FLOATS, Graph, Node, Shape, Value
+from lumpnet.ir import Graph, Node, Shape, Value
 from lumpnet.lump.exact import Outcome
 from lumpnet.ops import Kept, Piece, Site, get
 from lumpnet.ops.sites import operand_units, rules
@@ -61,7 +61,6 @@ class _Marks:
 def build(outcome: Outcome, kept: Mapping[str, Kept], dtype: str | None = None) -> Quotient:
     """Lower the relation to a graph. dtype None keeps each tensor's dtype."""
     graph = outcome.graph
-    source = next((v.name for v in graph.inputs if v.dtype in FLOATS), graph.inputs[0].name)
     tensors, marks = _Tensors(), _Marks()
     nodes = []
     for site in outcome.sites:
@@ -70,7 +69,7 @@ def build(outcome: Outcome, kept: Mapping[str, Kept], dtype: str | None = None) 
             continue
         piece = piece_of(site, kept)
         params = _params(site, piece, tensors, marks, dtype)
-        nodes.append(_node(site, piece, params, len(kept[name].units), source, dtype))
+        nodes.append(_node(site, piece, params, len(kept[name].units), graph.inputs[0].name, dtype))
     inputs = tuple(replace(v, dtype=_dtype(v.dtype, dtype)) for v in graph.inputs)
     buffers = frozenset(name for name, key in tensors.came_from.items() if key in graph.buffers)
     return Quotient(Graph(inputs, tuple(nodes), graph.outputs, tensors.out, buffers, graph.notes), marks.inexact, marks.overflow)
@@ -122,9 +121,9 @@ def _converted(stored: np.ndarray, target: str) -> tuple[np.ndarray, np.ndarray,
 
 def _fresh(node: Node, role: str) -> str:
     """A name for a parameter the original node did not have: beside its weight, as its module would call it."""
-    weight = node.params.get("weight")
-    prefix = weight.removesuffix(".weight") if weight and weight.endswith(".weight") else node.name
-    return f"{prefix}.{role}"
+    beside = role.replace("bias", "weight")
+    head, found, tail = node.params.get(beside, "").rpartition(f".{beside}")
+    return f"{head}.{role}{tail}" if found and (not tail or beside != "weight") else f"{node.name}.{role}"
 
 
 def _node(site: Site, piece: Piece, params: dict[str, str], units: int, source: str, dtype: str | None) -> Node:

@@ -10,10 +10,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from lumpnet.ir import Graph
-from lumpnet.lump.exact import Outcome
+from lumpnet.lump.exact import Outcome, crossed
 from lumpnet.ops import Kept, Site, get
 from lumpnet.ops.sites import sites
 
@@ -39,15 +37,9 @@ def measure(graph: Graph) -> Size:
     """The size of a network."""
     all_sites = sites(graph)
     units = sum(s.units for s in counted(all_sites, graph.outputs))
-    work = sum(_multiply_adds(s) for s in all_sites if get(s.node.kind).counts_units)
+    work = sum(get(s.node.kind).multiply_adds(s) for s in all_sites)
     weights = [t for name, t in graph.tensors.items() if name not in graph.buffers]
     return Size(units, graph.parameter_count(), sum(t.nbytes for t in weights), work)
-
-
-def _multiply_adds(site: Site) -> int:
-    weight = site.params["weight"]
-    others = [int(d or 1) for k, d in enumerate(site.shape[1:], 1) if k != site.axis]
-    return int(weight.size * np.prod(others, dtype=np.int64))
 
 
 def removed(outcome: Outcome, kept: Mapping[str, Kept]) -> dict[str, Counter[str]]:
@@ -84,4 +76,8 @@ def pinned(all_sites: list[Site] | tuple[Site, ...]) -> list[tuple[str, str]]:
     for s in all_sites:
         if s.axis is None and any(axis is not None for axis in s.in_axes):
             found.append((f"{s.node.name} ({s.node.attrs.get('target', s.node.kind)})", get(s.node.kind).why_pinned(s)))
+    for one, two in crossed(all_sites):
+        (tensor, *_) = sorted(set(one.node.params.values()) & set(two.node.params.values()))
+        for s, other in ((one, two), (two, one)):
+            found.append((f"{s.node.name} ({s.node.kind})", f"shares {tensor} with {other.node.name}, an operator of another kind"))
     return found

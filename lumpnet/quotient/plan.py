@@ -65,8 +65,9 @@ def _decline(outcome: Outcome, kept: Mapping[str, Kept], bad: Mapping[tuple[str,
     changed = False
     for site in outcome.sites:
         for role in [role for name, role in bad if name == site.node.name]:
-            ups = rules(site).declined(site, operands(site, kept), kept[site.node.name], role, bad[site.node.name, role])
-            for name, up in zip(site.node.inputs, ups, strict=True):
+            here, op, mask = kept[site.node.name], rules(site), bad[site.node.name, role]
+            asked = [*op.declined(site, operands(site, kept), here, role, mask), op.declined_own(site, here, role, mask)]
+            for name, up in zip((*site.node.inputs, site.node.name), asked, strict=True):
                 if up is not None:
                     up = replace(up, label=np.unique(up.label, return_inverse=True)[1])
                     met = extra[name].meet(up) if name in extra else up
@@ -95,10 +96,10 @@ def _rounding_classes(outcome: Outcome, kept: Mapping[str, Kept], quotient: Quot
     """Classes that became a column with rounded weights."""
     found: set[Slot] = set()
     for site in outcome.sites:
-        mask = quotient.inexact.get((site.node.name, "weight"))
+        mask = quotient.inexact.get((site.node.name, rules(site).column_role))
         if mask is not None and mask.ndim > 1 and site.in_axes[0] is not None:
             name = site.node.inputs[0]
-            for k in np.flatnonzero(mask.reshape(*mask.shape[:2], -1).any(axis=(0, 2))):
+            for k in rules(site).rounded(site, mask):
                 found.add((name, int(outcome.lumpings[name].classes[kept[name].units[k]])))
     return found
 

@@ -13,11 +13,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from catalog_recurrent import CASES as RECURRENT
 from forge import F, N, Net, Triple, arr, lump
 
 from lumpnet.certificate import Lumping, Surd
 
-CASES: dict[str, Callable[[], Triple]] = {}
+CASES: dict[str, Callable[[], Triple]] = dict(RECURRENT)
 A, B, U, P = np.array([1.0, 2.0]), np.array([3.0, -1.0]), np.array([5.0, 7.0]), np.array([1.0, 1.0])
 READ = arr([[1, 2, 3, 4, 5, 0, 0, 0], [0, 1, -1, 2, 1, 0, 0, 0]])
 CLASSES, REPS = [0, 0, 0, -1, 1, 2, 3, 3], [0, 4, 5, 6]
@@ -672,6 +673,33 @@ def _selecting(index: list[int], small: list[int], out: Lumping) -> Triple:
     return triple
 
 
+# --- transposed convolutions ---------------------------------------------------------------------
+
+
+def spread(**changes: Any) -> dict[str, Any]:
+    return {"stride": [2], "padding": [0], "output_padding": [0], "dilation": [1], "groups": 1} | changes
+
+
+def upwards(attrs: dict[str, Any], taps: Any, reduced: Any, bias: Any, positions: int, out: Lumping | None = None) -> Triple:
+    """x -> h (A, 2A, the constant 7, B) -> y by a transposed convolution; `taps` (4, out, k) over h, `reduced` (2, out', k) over its columns."""
+    pointwise = {"stride": [1], "padding": [0], "dilation": [1], "groups": 1}
+    weight = np.stack([A, 2 * A, 0 * A, B])[:, :, None]
+    values, less = arr(taps), arr(reduced)
+
+    def net(w: np.ndarray, b: Any, t: np.ndarray, tb: Any) -> Net:
+        y = N("conv_transpose", (None, len(tb), positions), ["h"], attrs | {"groups": len(tb) // t.shape[1]}, {"weight": t, "bias": arr(tb)})
+        last = N("conv", (None, 1, positions), ["y"], dict(pointwise), {"weight": np.ones((1, len(tb), 1), "float32")})
+        nodes = {"h": N("conv", (None, len(w), 3), ["x"], dict(pointwise), {"weight": arr(w), "bias": arr(b)}), "y": y, "z": last}
+        return Net({"x": (None, 2, 3)}, nodes, ["z"])
+
+    h = lump([0, 0, -1, 1], 2, [0, 3], {1: 2}, {2: 7})
+    triple = Triple(net(weight, [1, 2, 7, -2], values, bias[0]), net(weight[[0, 3]], [1, -2], less, bias[1]), {"h": h})
+    if out is not None:
+        triple.lumpings["y"] = out
+        triple.h.nodes["z"].params["weight"] = np.full((1, less.shape[1], 1), 3, "float32")
+    return triple
+
+
 @case
 def index_select_some_units() -> Triple:
     """The second half of the units, of which nobody reads the last three: a slice."""
@@ -682,6 +710,61 @@ def index_select_some_units() -> Triple:
 def index_select_positions() -> Triple:
     attrs = {"axis": 3, "index": [3, 0, 0]}
     return sandwich("index_select", hidden(s=-2, o=3), attrs, spatial=(4, 4), after=(4, 3), s=-2, o=3)
+
+
+@case
+def conv_transpose() -> Triple:
+    """Stride 2, kernel 2: every position reads one tap, and the constant's taps are equal; the second channel out is twice the first."""
+    one = [[1, 2], [3, 4], [5, 5], [6, 7]]
+    taps = [[row, [2 * w for w in row]] for row in one]
+    return upwards(spread(), taps, [[[7, 10]], [[6, 7]]], ([1, 2], [36]), 6, lump([0, 0], 1, [0], {1: 2}))
+
+
+@case
+def conv_transpose_uneven() -> Triple:
+    """Stride 2, kernel 3, padding 1: positions read the middle tap or both others, whose sums are equal but at the last one (output padding)."""
+    taps = [[[1, 2, 3]], [[0, 1, 0]], [[0, 0, 0]], [[6, 7, 8]]]
+    return upwards(spread(padding=[1], output_padding=[1]), taps, [[[1, 4, 3]], [[6, 7, 8]]], ([1], [1]), 6)
+
+
+@case
+def conv_transpose_groups() -> Triple:
+    """Two groups of two: the first of A and 2A would need a group of one, so all units stay; only what reads y is merged."""
+    taps = [[[1, 2]], [[3, 4]], [[5, 6]], [[7, 8]]]
+    triple = upwards(spread(dilation=[2]), taps, [[[1, 2]], [[7, 8]]], ([1, 2], [1, 2]), 7)
+    triple.h.nodes = {name: copy_node(triple.g, name) for name in triple.g.nodes}
+    triple.lumpings = {}
+    return triple
+
+
+@case
+def conv_transpose_depthwise() -> Triple:
+    """One channel a group, the second twice the first with the same taps; the constant's single tap is read at every position of a kernel of one."""
+    triple = upwards(spread(stride=[1]), [[[2]], [[2]], [[3]], [[5]]], [[[2]], [[5]]], ([1, 2, 4, 1], [1, 1]), 3)
+    triple.lumpings["y"] = lump([0, 0, -1, 1], 2, [0, 3], {1: 2}, {2: 25})
+    triple.h.nodes["z"].params = {"weight": arr([[[3], [1]]]), "bias": arr([25])}
+    return triple
+
+
+# --- embedding -----------------------------------------------------------------------------------
+
+TABLE = {"A": [1, -2, 0.5, 4], "B": [3, 3, 1, 0], "P": [0, 1, 5, 2]}
+
+
+@case
+def embedding() -> Triple:
+    """Columns A, A + 1, -A/2, the constant 7, B; ghosts P and 3P + 2; looked up by four integers."""
+    a, b, p = (np.array(TABLE[name]) for name in "ABP")
+    table = np.stack([a, a + 1, -a / 2, 0 * a + 7, b, p, 3 * p + 2], axis=1)
+    out = lump([0, 0, 0, -1, 1, 2, 2], 2, [0, 4, 5], {2: F(-1, 2), 6: 3}, {1: 1, 3: 7, 6: 2}, axis=2)
+    read = arr([[1, 2, 4, 4, 5, -3, 1], [0, 1, -2, 2, 1, 0, 0]])
+    reduced, bias = collapse(read, np.array([2.0, -1.0]), out)
+
+    def net(t: np.ndarray, r: np.ndarray, rb: Any) -> Net:
+        e = N("embedding", (None, 3, t.shape[1]), ["x"], {"padding_idx": -1}, {"weight": arr(t)})
+        return Net({"x": (None, 3)}, {"e": e, "y": N("linear", (None, 3, 2), ["e"], {}, {"weight": arr(r), "bias": arr(rb)})}, ["y"], choices={"x": 4})
+
+    return Triple(net(table, read, [2, -1]), net(table[:, [0, 4]], reduced, bias), {"e": out})
 
 
 # --- pooling -------------------------------------------------------------------------------------

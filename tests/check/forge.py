@@ -44,6 +44,8 @@ class Net:
     nodes: dict[str, N]
     outputs: list[str]
     dtype: str = "float32"
+    choices: dict[str, int] = field(default_factory=dict)
+    """Inputs that are integers, and how many there are."""
 
     def stored(self, name: str) -> dict[str, np.ndarray]:
         return {role: value if isinstance(value, np.ndarray) else np.array(value, self.dtype) for role, value in self.nodes[name].params.items()}
@@ -54,7 +56,9 @@ class Net:
             tensors |= {f"{name}.{role}": value for role, value in self.stored(name).items()}
             keys = {role: f"{name}.{role}" for role in node.params}
             nodes.append(Node(Value(name, node.shape, node.dtype or self.dtype), node.kind, tuple(node.inputs), node.attrs, keys))
-        return Graph(tuple(Value(n, s, self.dtype) for n, s in self.inputs.items()), tuple(nodes), tuple(self.outputs), tensors)
+        return Graph(
+            tuple(Value(n, s, "int64" if n in self.choices else self.dtype) for n, s in self.inputs.items()), tuple(nodes), tuple(self.outputs), tensors
+        )
 
 
 def file_bytes(net: Net) -> bytes:

@@ -20,7 +20,13 @@ def outputs(net: Net, inputs: dict[str, torch.Tensor]) -> list[torch.Tensor]:
 
 def random_inputs(net: Net, seed: int) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    return {name: torch.randint(-8, 9, (5, *shape[1:]), generator=generator).double() / 2 for name, shape in net.inputs.items()}
+    out = {}
+    for name, shape in net.inputs.items():
+        if name in net.choices:
+            out[name] = torch.randint(net.choices[name], (5, *shape[1:]), generator=generator)
+        else:
+            out[name] = torch.randint(-8, 9, (5, *shape[1:]), generator=generator).double() / 2
+    return out
 
 
 def _along(value: torch.Tensor, axis: int | None, rank: int) -> torch.Tensor:
@@ -33,7 +39,12 @@ def _apply(node: N, ins: list[torch.Tensor], p: dict[str, torch.Tensor]) -> torc
         case "linear":
             return nn.linear(x, p["weight"], p.get("bias"))
         case "conv":
-            return nn.conv2d(x, p["weight"], p.get("bias"), a["stride"], a["padding"], a["dilation"], a["groups"])
+            return (nn.conv1d, nn.conv2d, nn.conv3d)[x.ndim - 3](x, p["weight"], p.get("bias"), a["stride"], a["padding"], a["dilation"], a["groups"])
+        case "conv_transpose":
+            run = (nn.conv_transpose1d, nn.conv_transpose2d, nn.conv_transpose3d)[x.ndim - 3]
+            return run(x, p["weight"], p.get("bias"), a["stride"], a["padding"], a["output_padding"], a["groups"], a["dilation"])
+        case "embedding":
+            return nn.embedding(x, p["weight"])
         case "batch_norm":
             return nn.batch_norm(x, p["mean"], p["var"], p.get("weight"), p.get("bias"), False, 0.0, a["eps"])
         case "add":
@@ -68,10 +79,34 @@ def _apply(node: N, ins: list[torch.Tensor], p: dict[str, torch.Tensor]) -> torc
             return x.mean(a["axes"], a["keepdim"])
         case "softmax":
             return x.softmax(a["axis"])
+        case "rnn" | "lstm" | "gru":
+            return _recurrent(node.kind, x, a, p)
         case "opaque":
             return nn.layer_norm(x, [2], p["0"])
         case _:
             return _elementwise(node.kind, a)(x)
+
+
+def _recurrent(kind: str, x: torch.Tensor, a: dict[str, Any], p: dict[str, torch.Tensor]) -> torch.Tensor:
+    """torch's cells, one step after the other; the GRU that torch lacks by its formula."""
+    n, rows = p["weight_hh"].shape[1], len(p["weight_hh"])
+    h = c = x.new_zeros(len(x), n)
+    bias = [p.get(role, x.new_zeros(rows)) for role in ("bias_ih", "bias_hh")]
+    found = []
+    for u in reversed(x.unbind(1)) if a["reverse"] else x.unbind(1):
+        if kind == "lstm":
+            h, c = torch.lstm_cell(u, (h, c), p["weight_ih"], p["weight_hh"], *bias)
+        elif kind == "rnn":
+            h = (torch.rnn_relu_cell if a["nonlinearity"] == "relu" else torch.rnn_tanh_cell)(u, h, p["weight_ih"], p["weight_hh"], *bias)
+        elif a["linear_before_reset"]:
+            h = torch.gru_cell(u, h, p["weight_ih"], p["weight_hh"], *bias)
+        else:
+            r, z, k = (u @ p["weight_ih"].T + bias[0] + bias[1]).chunk(3, 1)
+            one, two, three = p["weight_hh"].chunk(3)
+            r, z = torch.sigmoid(r + h @ one.T), torch.sigmoid(z + h @ two.T)
+            h = (1 - z) * torch.tanh(k + (r * h) @ three.T) + z * h
+        found.append(h)
+    return torch.stack(found[::-1] if a["reverse"] else found, 1)
 
 
 def _elementwise(kind: str, a: dict[str, Any]) -> Any:

@@ -35,6 +35,11 @@ def node(net: str, name: str, **changes: Any) -> Breaking:
     return breaking
 
 
+def longer(net: str, name: str) -> Breaking:
+    """One more position."""
+    return lambda t: node(net, name, shape=(*getattr(t, net).nodes[name].shape[:2], getattr(t, net).nodes[name].shape[2] + 1))(t)
+
+
 def scale(name: str, unit: int, value: Any) -> Breaking:
     return lambda t: set_lumping(name, scale=dict(t.lumpings[name].scale) | {unit: F(value)})(t)
 
@@ -120,6 +125,47 @@ forge(
     lambda t: (node("h", "d", attrs=dict(t.h.nodes["d"].attrs) | {"groups": 1})(t), t.h.nodes["d"].params.update(weight=np.ones((4, 2, 3, 3), "float32"))),
     "the reduced weight of unit 0",
 )
+
+# --- transposed convolution ----------------------------------------------------------------------
+UNEVEN = "weighs the input's offsets differently at different positions"
+forge("positions that read other taps sum the offsets alike", "conv_transpose", set_entry("g", "y", "weight", (2, 0, 1), 6), UNEVEN)
+forge("at every position, also beyond the last input", "conv_transpose_uneven", set_entry("g", "y", "weight", (2, 0), [1, 2, 1]), UNEVEN)
+forge("a constant has one sum, not that of all taps", "conv_transpose", set_entry("h", "y", "bias", 0, 71), "the reduced bias of unit 0")
+forge(
+    "output padding reads fewer taps",
+    "conv_transpose",
+    both(*(f(n) for n in "gh" for f in (lambda n: set_attr(n, "y", "output_padding", [1]), lambda n: longer(n, "y"), lambda n: longer(n, "z")))),
+    UNEVEN,
+)
+forge("every tap collapses upwards", "conv_transpose", set_entry("h", "y", "weight", (0, 0, 1), 9), "towards column 0 \\(tap 1\\)")
+forge("rows upwards are columns of the stored weight", "conv_transpose", set_entry("g", "y", "weight", (3, 1, 0), 9), "unit 1 and its representative 0")
+forge(
+    "channels of one group upwards stay",
+    "conv_transpose_depthwise",
+    set_lumping("y", classes=(0, 0, -1, 1), scale={1: F(3)}),
+    "unit 1 and its representative 0",
+)
+forge("the dilation stays upwards", "conv_transpose_depthwise", set_attr("h", "y", "dilation", [2]), "the reduced dilation")
+
+# --- embedding -----------------------------------------------------------------------------------
+forge("every entry of a table agrees", "embedding", set_entry("g", "e", "weight", (3, 1), 6), "unit 1 is not 1 times unit 0 plus 1")
+forge(
+    "the last bit of an entry counts", "embedding", set_entry("g", "e", "weight", (2, 2), np.nextafter(np.float32(-0.25), np.float32(1))), "unit 2 is not -1/2"
+)
+forge("a scale of columns", "embedding", scale("e", 2, "1/2"), "unit 2 is not 1/2 times unit 0")
+forge("an offset of columns", "embedding", offset("e", 1, "1/3"), "unit 1 is not 1 times unit 0 plus 1/3")
+forge("ghost columns agree", "embedding", set_entry("g", "e", "weight", (0, 6), 3), "unit 6 is not 3 times unit 5 plus 2")
+forge("a constant is every entry", "embedding", set_entry("g", "e", "weight", (1, 3), 8), "unit 3 is not the constant 7")
+forge("a constant entry is rational", "embedding", offset("e", 3, Surd(F(7), F(1), F(2))), "unit 3 is not the constant")
+forge("the reduced table is the representatives' columns", "embedding", set_entry("h", "e", "weight", (3, 1), 1), "the reduced entry 3 of column 1")
+forge(
+    "the reduced table has every entry",
+    "embedding",
+    lambda t: t.h.nodes["e"].params.update(weight=np.concatenate([t.h.nodes["e"].params["weight"]] * 2)),
+    "a reduced table of 8 entries",
+)
+forge("integers are not lumped", "embedding", lumpings(x=lump([0, 1, 1], 2, [0, 1])), "dtype int64")
+forge("units of a table lie on the last axis", "embedding", lumpings(e=lump([0, 1, 1], 2, [0, 1])), "lumped on axis|the reduced value has shape")
 
 # --- batch normalisation -------------------------------------------------------------------------
 forge("a slope has its variance", "batch_norm", set_entry("g", "v", "var", 1, 5), "unit 1 claims scale 1")

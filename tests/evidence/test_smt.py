@@ -62,6 +62,14 @@ def cnn() -> Graph:
     return net.add("y", "linear", (1,), "m", weight=[[1, 2, 3]]).graph()
 
 
+def upwards() -> Graph:
+    """A constant channel and two multiples before a transposed convolution with stride."""
+    net = Net(1, 3).add("c", "conv", (3, 3), "x", attrs=CONV, weight=[[[1, -2, 1]], [[0, 0, 0]], [[2, -4, 2]]], bias=[0, 3, 0])
+    attrs = {"stride": [2], "padding": [1], "output_padding": [0], "dilation": [1], "groups": 1}
+    weight = [[[1, 2, 3], [0, 1, 0]], [[1, 3, 2], [2, 2, 0]], [[0, 1, 1], [1, 1, 1]]]
+    return net.add("y", "conv_transpose", (2, 5), "c", attrs=attrs, weight=weight).graph()
+
+
 def wide(units: int = 128) -> Graph:
     """Too many multiplications for a question about the whole; the second half of the units repeats the first."""
     rng = np.random.default_rng(0)
@@ -103,7 +111,7 @@ def changed(graph: Graph, tensor: str, index: Any, value: float) -> Graph:
 # -- whole networks -----------------------------------------------------------------------
 
 
-TINY = {"relu": mlp(), "tanh": mlp("tanh", scale=-1), "gelu": mlp("gelu", scale=1), "sigmoid": mlp("sigmoid", scale=1), "cnn": cnn()}
+TINY = {"relu": mlp(), "tanh": mlp("tanh", scale=-1), "gelu": mlp("gelu", scale=1), "sigmoid": mlp("sigmoid", scale=1), "cnn": cnn(), "upwards": upwards()}
 
 
 @pytest.mark.parametrize("name", TINY)

@@ -24,38 +24,47 @@ from lumpnet.ir import Graph, Node, Shape, Value
 from lumpnet.lower.torch import lower_graph
 from lumpnet.ops import Site, get, kinds
 from lumpnet.ops.sites import run
-from lumpnet.partition import GONE, Lumping, normal_form, nothing, refine
+from lumpnet.partition import GONE, Lumping, discrete, normal_form, nothing, refine
 from proofs import registry
 
-IRRATIONAL = ("tanh", "sigmoid", "silu", "gelu", "softmax", "batch_norm", "attention")
+IRRATIONAL = ("tanh", "sigmoid", "silu", "gelu", "softmax", "batch_norm", "attention", "rnn", "lstm", "gru")
 """Kinds without rational values at most rational inputs (a batch norm has them where its variances are squares)."""
 ALIASES = {"dropout": "identity", "adaptive_avg_pool": "adaptive_pool", "adaptive_max_pool": "adaptive_pool", "softmax": "opaque"}
+ALIASES |= dict.fromkeys(("rnn", "lstm", "gru"), "recurrent")
 """Kinds whose lemma stands under another name."""
 NOT_MAXIMAL: dict[str, tuple[Callable[[Site], bool], str]] = {
     "avg_pool": (lambda site: True, "windows whose weights all sum to one number other than 1 would pass offsets, multiplied by it"),
     "hardtanh": (lambda site: True, "it is odd about the middle of its limits, not only about 0: f(min + max - u) = min + max - f(u)"),
     "attention": (lambda site: True, "heads merge and leave whole; a head that attends to one key, or nowhere more than elsewhere, gives what its values are"),
     "mul": (lambda site: True, "beside a constant factor an offset would pass as an offset"),
+    "rnn": (lambda site: True, "a constant other than zero holds after the first step, and a negative pre-activation before it"),
+    "lstm": (lambda site: True, "a gate does not matter on few steps"),
+    "gru": (lambda site: True, "a reset gate does not matter where it multiplies zero"),
     "index_select": (
         lambda site: bool(site.axis == site.attrs["axis"]),
         "a selection cannot scale: where the double of a unit is chosen first, or alone, the two units stay apart",
     ),
     "conv": (lambda site: bool(site.attrs["groups"] > 1), "outputs of different groups are compared place by place"),
+    "conv_transpose": (lambda site: bool(site.attrs["groups"] > 1), "as for conv"),
 }
 """Kinds whose rule keeps apart what could be claimed: where, and what that is."""
-SHARE = {"conv": 0.4, "avg_pool": 0.6}
+SHARE = {"conv": 0.4, "conv_transpose": 0.4, "avg_pool": 0.6}
 """Of the trials, for the kinds that are slow on rationals."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One node: operand shapes (batch `None`), attributes, float64 parameters; `axis` is the operands' unit axis."""
+    """One node: operand shapes (batch `None`), attributes, float64 parameters; `axis` is the operands' unit axis.
+
+    With `choices` the operand holds integers below it, and has no units.
+    """
 
     kind: str
     shapes: tuple[Shape, ...]
     attrs: dict[str, Any] = field(default_factory=dict)
     params: dict[str, np.ndarray] = field(default_factory=dict)
     axis: int = 1
+    choices: int | None = None
 
     def shape(self) -> Shape:
         if self.kind == "opaque":
@@ -63,15 +72,20 @@ class Example:
         return get(self.kind).infer(self.shapes, self.attrs, self.params)
 
     def graph(self) -> Graph:
-        inputs = tuple(Value(f"x{k}", s, "float64") for k, s in enumerate(self.shapes))
+        inputs = tuple(Value(f"x{k}", s, "float64" if self.choices is None else "int64") for k, s in enumerate(self.shapes))
         names = {role: f"n.{role}" for role in self.params}
         node = Node(Value("n", self.shape(), "float64"), self.kind, tuple(v.name for v in inputs), self.attrs, names)
         return Graph(inputs, (node,), ("n",), {names[role]: p for role, p in self.params.items()})
 
+    def numbers(self, rng: np.random.Generator, count: int) -> dict[str, np.ndarray]:
+        """Something for every operand."""
+        sizes = [(count, *(int(d or 0) for d in s[1:])) for s in self.shapes]
+        return {f"x{k}": quarters(rng, *s) if self.choices is None else rng.integers(self.choices, size=s) for k, s in enumerate(sizes)}
+
     def site(self) -> Site:
         """The node as it stands behind values with the unit axis `axis`."""
         node = self.graph().nodes[0]
-        site = Site(node, self.params, self.shapes, (self.axis,) * len(self.shapes))
+        site = Site(node, self.params, self.shapes, ((self.axis if self.choices is None else None),) * len(self.shapes))
         return Site(node, self.params, self.shapes, site.in_axes, get(self.kind).unit_axis(site))
 
 
@@ -108,6 +122,29 @@ def conv(rng: np.random.Generator) -> Iterator[Example]:
             weight[rng.random(size=weight.shape) < 0.3] = 0
             params = {"weight": weight} | ({"bias": quarters(rng, len(weight))} if rng.random() < 0.7 else {})
             yield Example("conv", ((None, 4, *sizes),), attrs, params)
+
+
+def conv_transpose(rng: np.random.Generator) -> Iterator[Example]:
+    for kernel, stride, padding, extra, dilation, groups in product([1, 2, 3], [1, 2, 3], [0, 1], [0, 1], [1, 2], [1, 2, 4]):
+        if extra >= max(stride, dilation) or (3 - 1) * stride - 2 * padding + dilation * (kernel - 1) + extra < 0:
+            continue
+        for rank in (1, 2, 3) if (kernel, dilation, extra) == (2, 1, 0) and groups < 4 else (1,):
+            more = rank - 1
+            attrs = {"stride": [stride, *[2] * more], "padding": [padding, *[0] * more], "output_padding": [extra, *[0] * more]}
+            attrs |= {"dilation": [dilation, *[1] * more], "groups": groups}
+            rows = proportional(rng, quarters(rng, 8, 4 // groups, *[kernel] * rank))  # (out, in / groups, ...)
+            rows[rng.random(size=rows.shape) < 0.3] = 0
+            if rng.random() < 0.4:  # constants pass: every tap the same, or one tap
+                rows[:] = rows[(..., *[slice(0, 1)] * rank)]
+            weight = rows.reshape(groups, 8 // groups, 4 // groups, *[kernel] * rank).swapaxes(1, 2).reshape(4, 8 // groups, *[kernel] * rank)
+            params = {"weight": weight} | ({"bias": quarters(rng, 8)} if rng.random() < 0.7 else {})
+            yield Example("conv_transpose", ((None, 4, 3, *[2] * more),), attrs, params)
+
+
+def embedding(rng: np.random.Generator) -> Iterator[Example]:
+    for shape, entries in product([(None,), (None, 3), (None, 2, 2)], [1, 2, 7]):
+        table = proportional(rng, quarters(rng, 5, entries)) + rng.choice([0, 0.5, 3], size=(5, 1))
+        yield Example("embedding", (shape,), {"padding_idx": -1}, {"weight": np.ascontiguousarray(table.T)}, len(shape), entries)
 
 
 def batch_norm(rng: np.random.Generator) -> Iterator[Example]:
@@ -214,6 +251,28 @@ def mean(rng: np.random.Generator) -> Iterator[Example]:
         yield Example("mean", ((None, 4, 2, 3),), {"axes": axes, "keepdim": keepdim}, axis=axis)
 
 
+def twins(rng: np.random.Generator, params: dict[str, np.ndarray], gates: int) -> dict[str, np.ndarray]:
+    """Some units become another one or its negative (the candidate alone turns), some are zero."""
+    blocks = {role: p.reshape(gates, -1, *p.shape[1:]) for role, p in params.items()}
+    for unit in range(1, next(iter(blocks.values())).shape[1]):
+        source, turn = rng.integers(unit), rng.choice([1, 1, -1, 0])
+        if rng.random() < 0.6:
+            for p in blocks.values():
+                p[:, unit] = p[:, source]
+                p[2 if gates > 1 else 0, unit] *= turn
+    return params
+
+
+def recurrent(kind: str, gates: int, *attrs: dict[str, Any]) -> Callable[[np.random.Generator], Iterator[Example]]:
+    def examples(rng: np.random.Generator) -> Iterator[Example]:
+        for a, reverse, bias, length in product(attrs or ({},), [False, True], [True, False], [1, 3]):
+            params = {"weight_ih": quarters(rng, gates * 4, 3) / 4, "weight_hh": quarters(rng, gates * 4, 4) / 4}
+            params |= {role: quarters(rng, gates * 4) / 4 for role in ("bias_ih", "bias_hh") if bias}
+            yield Example(kind, ((None, length, 3),), a | {"reverse": reverse}, twins(rng, params, gates), 2)
+
+    return examples
+
+
 def softmax(rng: np.random.Generator) -> Iterator[Example]:
     for axis in (1, 2):
         yield Example("softmax", ((None, 4, 3),), {"axis": axis})
@@ -234,6 +293,8 @@ def attention(rng: np.random.Generator) -> Iterator[Example]:
 EXAMPLES: dict[str, Callable[[np.random.Generator], Iterator[Example]]] = {
     "linear": linear,
     "conv": conv,
+    "conv_transpose": conv_transpose,
+    "embedding": embedding,
     "batch_norm": batch_norm,
     "relu": elementwise("relu"),
     "leaky_relu": elementwise("leaky_relu", {"slope": 0.125}, {"slope": float(np.float32(0.01))}, {"slope": -0.5}),
@@ -261,6 +322,9 @@ EXAMPLES: dict[str, Callable[[np.random.Generator], Iterator[Example]]] = {
     "adaptive_avg_pool": adaptive("adaptive_avg_pool"),
     "adaptive_max_pool": adaptive("adaptive_max_pool"),
     "mean": mean,
+    "rnn": recurrent("rnn", 1, {"nonlinearity": "tanh"}, {"nonlinearity": "relu"}),
+    "lstm": recurrent("lstm", 4),
+    "gru": recurrent("gru", 3, {"linear_before_reset": True}, {"linear_before_reset": False}),
     "opaque": opaque,
 }
 
@@ -290,7 +354,7 @@ def test_shapes_and_doubles_are_torchs(kind: str, rng: np.random.Generator) -> N
     """`infer` gives the shape that torch gives, and `run` its numbers, to 1e-12."""
     for example in examples(kind, rng):
         graph = example.graph()
-        inputs = {v.name: quarters(rng, 3, *(int(d or 0) for d in v.shape[1:])) for v in graph.inputs}
+        inputs = example.numbers(rng, 3)
         with torch.no_grad():
             want = lower_graph(graph)(*(torch.as_tensor(x) for x in inputs.values())).numpy()
         assert (None, *want.shape[1:]) == example.shape(), example
@@ -311,7 +375,7 @@ def test_rationals_agree_with_doubles(kind: str, rng: np.random.Generator) -> No
     for example in examples(kind, rng):
         graph = example.graph()
         for factor in (1.0, 0.0):
-            inputs = {v.name: factor * quarters(rng, 2, *(int(d or 0) for d in v.shape[1:])) for v in graph.inputs}
+            inputs = {name: factor * x for name, x in example.numbers(rng, 2).items()}
             try:
                 exact = run(graph, {name: fractions(x) for name, x in inputs.items()})["n"]
             except NoExactValue:
@@ -413,7 +477,12 @@ def trials(kind: str, rng: np.random.Generator, budget: int) -> Iterator[tuple[S
     for k in range(int(budget * SHARE.get(kind, 1))):
         example = followed[k % len(followed)] if budget >= len(followed) else followed[rng.integers(len(followed))]
         site = example.site()
-        start = [random_lumping(rng, int(s[example.axis] or 0), kind not in ("conv", "linear") or k % 4 == 0) for s in example.shapes]
+        if example.choices is not None:
+            (x,) = example.numbers(rng, 32).values()
+            ins, out = settled(site, [discrete(1)])
+            yield site, ins, out, [x], evaluate(rational(site), [x])
+            continue
+        start = [random_lumping(rng, int(s[example.axis] or 0), kind not in ("conv", "conv_transpose", "linear") or k % 4 == 0) for s in example.shapes]
         exact = not any(isinstance(v, Surd) for x in start for v in x.value)
         samples = 32 if all(len(s) == 2 for s in example.shapes) else 8
         xs = [operand(rng, x, s, example.axis, exact, samples) for x, s in zip(start, example.shapes, strict=True)]
@@ -482,7 +551,12 @@ def test_unobserved_operands_change_nothing(kind: str, rng: np.random.Generator)
     for site, ins, out, xs, y in trials(kind, rng, 60):
         chosen = rng.random(out.count) < 0.5
         alive_out = np.array([c != GONE and chosen[c] for c in out.classes], dtype=bool)
+        while (more := alive_out | get(kind).revives(site, out, alive_out)).sum() > alive_out.sum():
+            alive_out = more
         masks = get(kind).alive(site, ins, out, alive_out)
+        if site.in_axes == (None,):  # an operand without units is read or not
+            assert bool(masks[0].all()) == bool(alive_out.any())
+            continue
         moved = []
         for x, array, mask, axis in zip(ins, xs, masks, site.in_axes, strict=True):
             stays = x.present & np.array([v is not None for v in x.value], dtype=bool)  # a constant has no other values

@@ -89,6 +89,19 @@ def conv3d() -> Case:
     return net, (torch.randn(2, 2, 7, 7, 7),)
 
 
+def upwards() -> Case:
+    net = nn.Sequential(
+        nn.ConvTranspose2d(3, 6, 3, stride=2, padding=1, output_padding=1),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
+        nn.ConvTranspose2d(6, 4, (2, 3), stride=(2, 1), groups=2, bias=False),
+        nn.Flatten(2),
+        nn.ConvTranspose1d(4, 8, 2, dilation=2, groups=4),
+        nn.Tanh(),
+    )
+    return net, (torch.randn(2, 3, 3, 4),)
+
+
 class Residual(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
@@ -331,7 +344,7 @@ def double() -> Case:
 MODELS: dict[str, Callable[[], Case]] = {
     f.__name__: f
     for f in (
-        mlp, cnn, conv1d, conv3d, resnet, mobilenet, concat, tied, shared, functional, pruned,
+        mlp, cnn, conv1d, conv3d, upwards, resnet, mobilenet, concat, tied, shared, functional, pruned,
         transformer, recurrent, shuffle, two_inputs, inexact, lone_layer, mixing, double,
     )
 }  # fmt: skip

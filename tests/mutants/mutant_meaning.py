@@ -108,6 +108,9 @@ def points(net: Net, count: int = POINTS) -> dict[str, Exact]:
         ints = np.where(rng.random(shape) < 0.1, 0, ints)
         if count:
             ints[0] = 0
+        tables = [net.params(n)["weight"] for n in net.nodes if n["kind"] == "embedding" and value["name"] in n["inputs"]]
+        if tables:  # every integer that can be looked up
+            ints = (ints % min(len(t) for t in tables)) << 17
         out[value["name"]] = Exact(ints.astype(object), 1 << 17)
     return out
 
@@ -130,6 +133,11 @@ def _apply(node: Json, ins: list[Exact], p: dict[str, Exact], roots: Roots, raw:
             return _shift(Exact(_dot(x.ints, p["weight"].ints), x.den * p["weight"].den), p.get("bias"), x.ints.ndim - 1)
         case "conv":
             return _shift(_conv(x, p["weight"], a), p.get("bias"), 1)
+        case "conv_transpose":
+            return _shift(_conv_transpose(x, p["weight"], a), p.get("bias"), 1)
+        case "embedding":
+            index = np.asarray(x.ints // x.den, dtype=np.int64)
+            return Exact(p["weight"].ints[index], p["weight"].den)
         case "batch_norm":
             return _batch_norm(x, p, a, roots)
         case "identity" | "dropout":
@@ -243,6 +251,22 @@ def _conv(x: Exact, weight: Exact, a: Json) -> Exact:
         for g in range(groups):
             part = np.moveaxis(view[:, g * width : (g + 1) * width], 1, -1)
             out[:, g * rows : (g + 1) * rows] += np.moveaxis(np.dot(part, flat[g * rows : (g + 1) * rows, :, tap].T), -1, 1)
+    return Exact(out, x.den * weight.den)
+
+
+def _conv_transpose(x: Exact, weight: Exact, a: Json) -> Exact:
+    """Every input position adds to the outputs that it reaches; what it adds beyond them is lost."""
+    w, groups = weight.ints, a["groups"]
+    kernel, width, made = w.shape[2:], w.shape[0] // groups, w.shape[1]
+    sides = list(zip(x.ints.shape[2:], kernel, a["stride"], a["padding"], a["output_padding"], a["dilation"], strict=True))
+    sizes = [(n - 1) * s - 2 * p + d * (k - 1) + extra + 1 for n, k, s, p, extra, d in sides]
+    out = np.zeros((len(x.ints), made * groups, *sizes), dtype=object)
+    for at, tap in product(np.ndindex(*x.ints.shape[2:]), np.ndindex(*kernel)):
+        target = tuple(q * s - p + t * d for q, t, (_, _, s, p, _, d) in zip(at, tap, sides, strict=True))
+        if all(0 <= q < size for q, size in zip(target, sizes, strict=True)):
+            for g in range(groups):
+                part = x.ints[(slice(None), slice(g * width, (g + 1) * width), *at)]
+                out[(slice(None), slice(g * made, (g + 1) * made), *target)] += np.dot(part, w[(slice(g * width, (g + 1) * width), slice(None), *tap)])
     return Exact(out, x.den * weight.den)
 
 

@@ -80,9 +80,12 @@ def exact_params(g: Net, lumpings: Json, node: Json, kind: str, groups: int = 1)
     if node["kind"] == "constant":
         value = [Fraction(v) for v in own["value"].tolist()]
         return {"value": _array([value[u] for u in rows(lumpings[node["name"]], node["shape"], node["attrs"]["axis"]).kept()])}
-    if node["kind"] in ("linear", "conv"):
+    if node["kind"] in ("linear", "conv", "conv_transpose"):
         found = _affine(g, lumpings, node, groups)
-        return found if kind != "constant" else {"value": found.get("bias", _array([0] * len(found["weight"])))}
+        return found if kind != "constant" else {"value": found.get("bias", _array([0] * node["shape"][1 if node["kind"] != "linear" else -1]))}
+    if node["kind"] == "embedding":
+        out = rows(lumpings[node["name"]], node["shape"], len(node["shape"]) - 1)
+        return {"weight": _array(own["weight"][:, out.kept()].tolist())}
     if node["kind"] == "batch_norm":
         out = rows(lumpings[node["name"]], node["shape"], 1)
         return {role: _array(np.asarray(t)[out.kept()].tolist()) for role, t in own.items() if role != "num_batches_tracked"}
@@ -113,8 +116,11 @@ def _affine(g: Net, lumpings: Json, node: Json, groups: int) -> Params:
     last = node["kind"] == "linear"
     inn = rows(lumpings[name], in_shape, len(in_shape) - 1 if last else 1)
     out = rows(lumpings[node["name"]], node["shape"], len(node["shape"]) - 1 if last else 1)
-    weight = own["weight"].reshape(*own["weight"].shape[:2], math.prod(own["weight"].shape[2:]))
     mine = node["attrs"].get("groups", 1)
+    weight = own["weight"].reshape(*own["weight"].shape[:2], math.prod(own["weight"].shape[2:]))
+    seen: Any = slice(None)
+    if node["kind"] == "conv_transpose":
+        weight, seen = _turned(weight, mine), _first_position(node, own["weight"].shape[2:], in_shape)
     per_row, width = max(len(weight) // mine, 1), weight.shape[1]
     kept = out.kept()
     dense = np.zeros((len(kept), inn.columns, weight.shape[2]), dtype=object)
@@ -127,14 +133,33 @@ def _affine(g: Net, lumpings: Json, node: Json, groups: int) -> Params:
                 scale = inn.scale(unit)
                 dense[at, inn.classes[unit]] += [w * scale for w in entries]
             if unit in inn.shifted and any(entries):
-                bias[at] += sum(entries, Fraction(0)) * inn.offset(unit)
+                bias[at] += sum(np.array(entries, dtype=object)[seen].tolist(), Fraction(0)) * inn.offset(unit)
     rows_each, columns_each = max(len(kept) // groups, 1), inn.columns // groups
     cut = np.zeros((len(kept), columns_each, weight.shape[2]), dtype=object)
     for at in range(len(kept)):
         base = at // rows_each * columns_each
         cut[at] = dense[at, base : base + columns_each]
-    cut = cut.reshape(len(kept), columns_each, *own["weight"].shape[2:])
+    if node["kind"] == "conv_transpose":
+        cut = _turned(cut, groups, back=True)
+    cut = cut.reshape(*cut.shape[:2], *own["weight"].shape[2:])
     return {"weight": cut} | ({"bias": _array(bias)} if "bias" in own or any(bias) else {})
+
+
+def _turned(weight: np.ndarray, groups: int, back: bool = False) -> np.ndarray:
+    """(in, out / groups, taps) as (out, in / groups, taps), or back."""
+    parts = np.split(weight, groups) if len(weight) % groups == 0 else []
+    if not parts or (back and len(parts[0]) * groups != len(weight)):
+        raise ValueError("groups that do not fit")
+    return np.concatenate([part.swapaxes(0, 1) for part in parts])
+
+
+def _first_position(node: Json, kernel: tuple[int, ...], in_shape: list[Any]) -> np.ndarray:
+    """(taps,) bool: what the first output position of a transposed convolution reads."""
+    a, out = node["attrs"], []
+    for tap in np.ndindex(*kernel):
+        at = [p - t * d for p, t, d in zip(a["padding"], tap, a["dilation"], strict=True)]
+        out.append(all(q >= 0 and q % s == 0 and q // s < n for q, s, n in zip(at, a["stride"], in_shape[2:], strict=True)))
+    return np.array(out, dtype=bool)
 
 
 def counterpart(g: Net, lumpings: Json, node: Json) -> Json | None:
@@ -150,7 +175,7 @@ def counterpart(g: Net, lumpings: Json, node: Json) -> Json | None:
         term = exact_params(g, lumpings, node, "add_constant")["term"]
         new["inputs"] = [x for x in node["inputs"] if x not in gone]
         new["kind"], new["attrs"] = ("add_constant", {"axis": unit_axis(lumpings, node)}) if any(term) else ("identity", {})
-    elif node["kind"] in ("linear", "conv") and gone:
+    elif node["kind"] in ("linear", "conv", "conv_transpose") and gone:
         axis = unit_axis(lumpings, node) if node["kind"] == "linear" else 1
         new["kind"], new["attrs"], new["inputs"] = "constant", {"shape": new["shape"][1:], "axis": axis}, [g.graph["inputs"][0]["name"]]
     elif node["kind"] == "constant":
@@ -161,7 +186,7 @@ def counterpart(g: Net, lumpings: Json, node: Json) -> Json | None:
         axis, source = node["attrs"]["axis"], node["inputs"][0]
         inn, out = rows(lumpings[source], g.values()[source]["shape"], axis), rows(lumpings[name], node["shape"], axis)
         new["attrs"]["index"] = [inn.classes[node["attrs"]["index"][unit]] for unit in out.kept()]
-    elif node["kind"] == "conv" and node["attrs"]["groups"] > 1:
+    elif node["kind"] in ("conv", "conv_transpose") and node["attrs"]["groups"] > 1:
         units, columns = g.values()[node["inputs"][0]]["shape"][1], reduced_shape(lumpings[node["inputs"][0]], g.values()[node["inputs"][0]]["shape"])[1]
         groups = node["attrs"]["groups"] * columns // units
         new["attrs"]["groups"] = groups if groups and columns % groups == 0 and new["shape"][1] % groups == 0 else 1

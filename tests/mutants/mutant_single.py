@@ -433,6 +433,51 @@ def convolution(rng: random.Random) -> Triple:
     return case.finish("v", 1, rows.json(1))
 
 
+def transposed(rng: random.Random) -> Triple:
+    """A transposed convolution: constants and offsets before taps that are equal, alone, or neither; geometry at random; groups."""
+    spatial = tuple(rng.randint(1, 3) for _ in range(rng.choice([1, 1, 2])))
+    case, n = Case(rng, spatial), rng.choice([1, 2, 2, 4])
+    x = rowset(n, rng)
+    case.hidden("h", x)
+    groups = rng.choice([g for g in (1, 1, 2, n) if n % g == 0])
+    kernel, stride, dilation = ([rng.randint(1, 3) for _ in spatial] for _ in range(3))
+    attrs: Attrs = {"stride": stride, "padding": [rng.randint(0, 2) for _ in kernel], "dilation": dilation, "groups": groups}
+    attrs["output_padding"] = [rng.randint(0, max(s, d) - 1) for s, d in zip(stride, dilation, strict=True)]
+    out, width = rng.choice([1, 2, 2, 4]) * groups, n // groups
+    made = out // groups
+    weight = weights(rng, out, width, *kernel)  # row by row, as the rule sees it
+    weight[np.array([rng.random() < 0.4 for _ in range(weight.size)]).reshape(weight.shape)] = 0
+    for row, local in np.ndindex(out, width):
+        if x.offset[row // made * width + local] and rng.random() < 0.8:
+            weight[row, local] = rng.choice([0.0, weight[(row, local, *[0] * len(kernel))]])
+    rows = Rowset(list(range(out)), [Fraction(1)] * out, [Fraction(0)] * out, list(range(out)))
+    bias = weights(rng, out)
+    for row in range(1, out):
+        if rng.random() < 0.3:
+            scale = rng.choice(SCALES)
+            weight[row], bias[row] = float(scale) * weight[row - 1], float(scale) * bias[row - 1]
+            rows.labels[row], rows.scale[row] = rows.labels[row - 1], scale * rows.scale[row - 1]
+    stored = weight.reshape(groups, made, width, *kernel).swapaxes(1, 2).reshape(n, made, *kernel)
+    case.node("v", "conv_transpose", ["h"], attrs, weight=stored, bias=bias)
+    rows.kept = [c for c in rows.kept if rng.random() < 0.9]
+    return case.finish("v", 1, rows.json(1))
+
+
+def table(rng: random.Random) -> Triple:
+    """Columns of a table with a lumping, or almost."""
+    spatial = rng.choice([(), (2,)])
+    case, n, entries = Case(rng, spatial), rng.randint(1, 5), rng.randint(1, 4)
+    shape = (None, *spatial)
+    case.inputs, case.shapes["x"] = (Value("x", shape, "int64"),), shape
+    x = rowset(n, rng)
+    weight, bias = produced(x, entries, rng)
+    held = (weight + bias[:, None]).T.copy()
+    if rng.random() < 0.4:
+        held[rng.randrange(entries), rng.randrange(n)] += rng.choice([1, -0.5, 2.0**-18])
+    case.node("v", "embedding", ["x"], {"padding_idx": -1}, weight=held)
+    return case.finish("v", len(spatial) + 1, x.json(len(spatial) + 1))
+
+
 CLIPS = [(-1.0, 1.0), (0.0, 6.0), (-2.0, 1.0), (1.0, 1.0), (-1, 1)]
 CASES: dict[str, Callable[[random.Random], Triple]] = {
     "relu": elementwise("relu", lambda rng: {}),
@@ -459,6 +504,8 @@ CASES: dict[str, Callable[[random.Random], Triple]] = {
     "index_select": index_select,
     "concat": concat,
     "conv": convolution,
+    "conv_transpose": transposed,
+    "embedding": table,
 }
 
 

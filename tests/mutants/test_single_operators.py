@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from mutant_campaign import Judge, Result, examine
 
-from lumpnet.check.rules import affine, arithmetic, elementwise, entries, layout, norm, pooling
+from lumpnet.check.rules import affine, arithmetic, elementwise, entries, layout, lookup, norm, pooling
 
 
 def trials(name: str, count: int, seed: int, folder: Path) -> Result:
@@ -52,6 +52,9 @@ def _no_border(node: Any, x: Any) -> np.ndarray:
 
 HOLES: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "zero padding": (affine, "border_taps", _no_border, "conv"),
+    "taps read": (affine, "taps_read", lambda n, kernel, *rest: np.ones((1, kernel), np.bool_), "conv_transpose"),
+    "rows of a transposed weight": (affine.Affine, "proportional", nothing, "conv_transpose"),
+    "every entry of a table": (lookup, "_follows", lambda *args: True, "embedding"),
     "equal rows": (affine.Affine, "proportional", nothing, "conv"),
     "offsets": (affine.Affine, "offsets", nothing, "conv"),
     "functions": (elementwise, "carry", nothing, "relu"),

@@ -10,26 +10,29 @@ from proofs.lemma import Fails, Holds, Lemma
 from proofs.registry import covers, every, of_rule, rules
 
 KINDS = [
-    *("linear", "conv", "batch_norm", "relu", "leaky_relu", "hardtanh", "tanh", "sigmoid", "silu", "gelu", "identity", "dropout"),
+    *("add", "mul", "mul_constant", "add_constant", "div_constant", "constant", "concat", "reshape", "permute", "index_select", "softmax", "opaque"),
     *(
-        "add",
-        "mul",
-        "mul_constant",
-        "add_constant",
-        "constant",
-        "div_constant",
-        "concat",
-        "reshape",
-        "permute",
-        "index_select",
-        "attention",
-        "softmax",
-        "opaque",
+        "linear",
+        "conv",
+        "conv_transpose",
+        "embedding",
+        "batch_norm",
+        "relu",
+        "leaky_relu",
+        "hardtanh",
+        "tanh",
+        "sigmoid",
+        "silu",
+        "gelu",
+        "identity",
+        "dropout",
     ),
     *("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "mean"),
+    *("rnn", "lstm", "gru", "attention"),
 ]
 GENERAL = ["unobserved", "constants", "composition", "rounding"]
 SHARED = {"dropout": "identity", "adaptive_avg_pool": "adaptive_pool", "adaptive_max_pool": "adaptive_pool", "softmax": "opaque"}
+SHARED |= dict.fromkeys(("rnn", "lstm", "gru"), "recurrent")
 LEMMAS = every()
 
 

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from proofs import enclosure, operators
-from proofs.operators import Windows
+from proofs.operators import Spread, Windows
 from proofs.worlds import Numbers
 
 WORLD = Numbers(None)
@@ -50,6 +50,25 @@ def test_convolution(windows):
     function = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[len(windows.size)]
     expected = function(x, weight, bias, windows.stride, windows.padding, windows.dilation)[0, 0]
     same(operators.conv(windows, [field(weight[0, j]) for j in range(2)], Fraction(bias[0].item()), [field(x[0, j]) for j in range(2)]), expected)
+
+
+SPREADS = [
+    Spread((3,), (2,), (1,), (0,), (0,), (1,)),
+    Spread((3,), (3,), (2,), (1,), (1,), (1,)),
+    Spread((4,), (2,), (1,), (1,), (1,), (2,)),
+    Spread((3,), (1,), (3,), (1,), (2,), (1,)),
+    Spread((2, 3), (2, 3), (2, 1), (0, 1), (1, 0), (1, 2)),
+    Spread((2, 1, 2), (1, 2, 2), (1, 2, 1), (0, 0, 1), (0, 1, 0), (1, 1, 2)),
+]
+
+
+@pytest.mark.parametrize("spread", SPREADS)
+def test_transposed_convolution(spread):
+    weight, x, bias = integers((2, 1, *spread.kernel), 0), integers((1, 2, *spread.size), 1), integers((1,), 2)
+    function = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}[len(spread.size)]
+    expected = function(x, weight, bias, spread.stride, spread.padding, spread.extra, 1, spread.dilation)[0, 0]
+    computed = operators.conv_transpose(spread, [field(weight[j, 0]) for j in range(2)], Fraction(bias[0].item()), [field(x[0, j]) for j in range(2)])
+    same(computed, expected)
 
 
 @pytest.mark.parametrize("windows", GEOMETRIES)
@@ -147,3 +166,27 @@ def test_torch_means_the_same_function(function):
     for u in (-1.5, -0.25, 0.0, 0.75, 1.5):
         middle = float(mpmath.mpf(function(enclosure.box(Fraction(u))).mid._mpi_[0]))
         assert middle == pytest.approx(TORCH[function](torch.tensor(u, dtype=torch.float64)).item(), rel=1e-12, abs=1e-12)
+
+
+def _sigmoid(u):
+    return 1 / (1 + mpmath.exp(-u))
+
+
+def test_an_lstm_cell_is_torchs():
+    cell, n = torch.nn.LSTMCell(2, 3, dtype=torch.float64), 3
+    x, h, c = integers((1, 2), 1) / 4, integers((1, 3), 2) / 4, integers((1, 3), 3) / 4
+    gates = (x @ cell.weight_ih.T + cell.bias_ih + h @ cell.weight_hh.T + cell.bias_hh)[0].tolist()
+    after, kept = cell(x, (h, c))
+    for unit in range(n):
+        mine = operators.lstm_cell(_sigmoid, mpmath.tanh, [gates[k * n + unit] for k in range(4)], c[0, unit].item())
+        assert [float(v) for v in mine] == pytest.approx([after[0, unit].item(), kept[0, unit].item()], rel=1e-12)
+
+
+def test_a_gru_cell_is_torchs():
+    cell, n = torch.nn.GRUCell(2, 3, dtype=torch.float64), 3
+    x, h = integers((1, 2), 1) / 4, integers((1, 3), 2) / 4
+    into, own = ((v @ w.T + b)[0].tolist() for v, w, b in ((x, cell.weight_ih, cell.bias_ih), (h, cell.weight_hh, cell.bias_hh)))
+    for unit in range(n):
+        gates = [into[k * n + unit] + own[k * n + unit] for k in range(2)]
+        mine = operators.gru_cell(_sigmoid, mpmath.tanh, gates, [into[2 * n + unit], own[2 * n + unit]], h[0, unit].item())
+        assert float(mine) == pytest.approx(cell(x, h)[0, unit].item(), rel=1e-12)

@@ -23,7 +23,8 @@ from lumpnet.api import Network, Reduction, lower
 from lumpnet.certificate import dumps
 from lumpnet.check import check_files
 from lumpnet.errors import NoExactValue
-from lumpnet.exact import ONE, ZERO, constant_array
+from lumpnet.evidence.sampling import choices
+from lumpnet.exact import ONE, ZERO, constant_array, fractions
 from lumpnet.ir import Graph
 from lumpnet.lump.exact import Outcome
 from lumpnet.ops import size
@@ -98,15 +99,19 @@ def reduced(model: nn.Module | Network, *example: torch.Tensor, **options: Any) 
     assert found.verdict.rounding == found.rounding
     same_function(found.original.graph, found.network.graph, found.rounding)
     if isinstance(model, nn.Module):
-        inputs = tuple(torch.randn(3, *x.shape[1:], dtype=x.dtype) for x in example)
+        limits = choices(found.original.graph)
+        inputs = tuple(
+            torch.randn(3, *x.shape[1:], dtype=x.dtype) if limit is None else torch.randint(limit, (3, *x.shape[1:]))
+            for x, limit in zip(example, limits, strict=True)
+        )
         with torch.no_grad():
-            mine, its = model.eval()(*inputs), found.model(*(x.to(next(_floats(found), x.dtype)) for x in inputs))
+            mine, its = model.eval()(*inputs), found.model(*(x.to(d) for x, d in zip(inputs, _dtypes(found), strict=True)))
         for a, b in zip(_several(mine), _several(its), strict=True):
             torch.testing.assert_close(b.to(a.dtype), a, rtol=1e-4, atol=1e-4 * max(1.0, float(a.abs().max())))
     return found
 
 
-def _floats(found: Reduction) -> Any:
+def _dtypes(found: Reduction) -> Any:
     return (getattr(torch, v.dtype) for v in found.network.graph.inputs)
 
 
@@ -115,11 +120,14 @@ def _several(out: Any) -> Sequence[torch.Tensor]:
 
 
 def rational_inputs(graph: Graph, seed: int = 0, batch: int = 6) -> dict[str, np.ndarray]:
-    """Quarters; every other sample with powers of two up to 2^27 among them, so that large biases meet their kinks."""
+    """Integers for lookups; else quarters; every other sample with powers of two up to 2^27 among them, so that large biases meet their kinks."""
     rng = np.random.default_rng(seed)
     out = {}
-    for value in graph.inputs:
+    for value, limit in zip(graph.inputs, choices(graph), strict=True):
         shape = (batch, *(int(d or 0) for d in value.shape[1:]))
+        if limit is not None:
+            out[value.name] = fractions(rng.integers(limit, size=shape))
+            continue
         quarters = rng.integers(-12, 13, size=shape) / 4
         large = rng.choice([-1.0, 1.0], size=shape) * 2.0 ** rng.integers(0, 28, size=shape)
         chosen = np.where((np.arange(batch) % 2 == 0).reshape(-1, *[1] * (len(shape) - 1)), quarters, large)
@@ -152,7 +160,8 @@ def same_function(one: Graph, two: Graph, rounding: str = "none") -> None:
 def _in_double(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     model = lower(Network(graph)).double()
     with torch.no_grad():
-        out = model(*(torch.as_tensor(x.astype(np.float64) % 4) for x in inputs.values()))
+        known = zip(inputs.values(), choices(graph), strict=True)
+        out = model(*(torch.as_tensor(x.astype(np.float64) % 4 if limit is None else x.astype(np.int64)) for x, limit in known))
     return {name: value.numpy() for name, value in zip(graph.outputs, _several(out), strict=True)}
 
 

@@ -2,13 +2,15 @@
 
 A convolution is a linear map per kernel tap, block-diagonal over its groups. Its
 zero padding is not part of the relation, so a tap that some output position
-reads outside the input must not carry offsets (THEORY section 2).
+reads outside the input must not carry offsets. In a transposed convolution the
+offsets' sums over the taps that a position reads must be the same at all
+positions (THEORY section 2).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -24,6 +26,8 @@ from lumpnet.check.rules.constant import any_input
 _BLOCK = 1 << 20
 _MAX_BITS = 1 << 16
 _MAX_TAPS = 1 << 26
+_MAX_READS = 1 << 24
+_MAX_SUMS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -84,11 +88,15 @@ class Columns:
         return Part(units, starts, found, factors, denominators[:, None, None])
 
 
+Gather = Callable[[Array, Array], list[int]]
+"""(rows, their sums (rows, taps) over the offsets) -> what every output position gets of them; refuses where positions differ."""
+
+
 class Affine:
     """The obligation of one layer, its weight as (out, in/groups, taps)."""
 
-    def __init__(self, case: Case, inn: Relation, out: Relation, groups: int, border: Array):
-        self.case, self.inn, self.out, self.groups, self.border = case, inn, out, groups, border
+    def __init__(self, case: Case, inn: Relation, out: Relation, groups: int, gather: Gather):
+        self.case, self.inn, self.out, self.groups, self.gather = case, inn, out, groups, gather
         self.weight, self.bias = _tensors(case.node)
         self.columns = Columns(case.where, inn, groups)
         self.rows_per_group = max(len(self.weight) // groups, 1)
@@ -259,11 +267,7 @@ class Affine:
         factors = np.empty(len(offsets), object)
         factors[:] = [int(offset * denominator) for offset in offsets]
         sums, exponent = segment_sums(block, np.zeros(1, np.int64), factors)
-        bad = np.argwhere(np.asarray(sums[0][:, self.border] != 0, np.bool_))
-        if len(bad):
-            found = f"unit {rows[bad[0, 0]]} weighs the input's offsets at tap {np.flatnonzero(self.border)[bad[0, 1]]}, which reads the zero padding"
-            raise Refusal(self.case.where, found, "the sum 0 at such taps")
-        for row, total in zip(rows.tolist(), sums[0].astype(object).sum(axis=1).tolist(), strict=True):
+        for row, total in zip(rows.tolist(), self.gather(rows, sums[0]), strict=True):
             shift[row] += Fraction(total) * Fraction(2) ** exponent / denominator
 
 
@@ -282,14 +286,18 @@ def _tensors(node: Node) -> tuple[Array, Array]:
         value = node.params["value"].data
         return np.zeros((len(value), 0, 1), value.dtype), value
     weight = node.params["weight"].data
-    taps = math.prod(weight.shape[2:])
+    rows, columns, taps = weight.shape[0], weight.shape[1], math.prod(weight.shape[2:])
+    if node.kind == "conv_transpose":  # stored as (in, out/groups, taps), group after group
+        groups = _groups(node)
+        rows, columns = columns * groups, rows // groups
+        weight = weight.reshape(groups, columns, rows // groups, taps).transpose(0, 2, 1, 3)
     bias = node.param("bias")
-    return weight.reshape(weight.shape[0], weight.shape[1], taps), np.zeros(weight.shape[0], weight.dtype) if bias is None else bias
+    return weight.reshape(rows, columns, taps), np.zeros(rows, weight.dtype) if bias is None else bias
 
 
-def _check_bias(node: Node) -> None:
+def _check_bias(node: Node, rows: int) -> None:
     bias = node.param("bias")
-    if bias is not None and bias.shape != node.params["weight"].data.shape[:1]:
+    if bias is not None and bias.shape != (rows,):
         raise ValueError(f"a bias of shape {bias.shape}")
 
 
@@ -297,14 +305,14 @@ def _linear_shape(node: Node, ins: list[Shape]) -> Shape:
     (x,), weight = ins, node.params["weight"].data
     if len(x) < 2 or weight.ndim != 2 or weight.shape[1] != x[-1]:
         raise ValueError(f"a weight of shape {weight.shape} on an input of shape {x}")
-    _check_bias(node)
+    _check_bias(node, weight.shape[0])
     return (*x[:-1], weight.shape[0])
 
 
 def _linear(case: Case) -> str:
     inn = case.ins[0].on(len(case.ins[0].shape) - 1, case.where)
     out = case.out.on(len(case.node.shape) - 1, case.where)
-    return Affine(case, inn, out, 1, np.zeros(1, np.bool_)).check()
+    return Affine(case, inn, out, 1, lambda rows, sums: list(sums[:, 0].tolist())).check()
 
 
 def _windows(node: Node, x: Shape) -> Iterator[tuple[int, int, int, int, int, int]]:
@@ -320,7 +328,7 @@ def _conv_shape(node: Node, ins: list[Shape]) -> Shape:
         raise ValueError(f"a weight of shape {weight.shape} on an input of shape {x}")
     if weight.shape[1] * groups != x[1] or weight.shape[0] % groups:
         raise ValueError(f"a weight of shape {weight.shape} in {groups} groups on {x[1]} channels")
-    _check_bias(node)
+    _check_bias(node, weight.shape[0])
     sizes = [window[-1] for window in _windows(node, x)]
     if min(sizes) < 1:
         raise ValueError(f"a kernel {weight.shape[2:]} larger than its padded input {x[2:]}")
@@ -339,11 +347,77 @@ def border_taps(node: Node, x: Shape) -> Array:
     return taps.reshape(taps.size)
 
 
-def _conv(case: Case) -> str:
+def _few_taps(case: Case) -> None:
     if math.prod(case.node.params["weight"].data.shape[2:]) > _MAX_TAPS:
         raise Unsure(case.where, f"a kernel of more than {_MAX_TAPS} taps")
+
+
+def _conv(case: Case) -> str:
+    _few_taps(case)
+    border = border_taps(case.node, case.ins[0].shape)
+
+    def gather(rows: Array, sums: Array) -> list[int]:
+        bad = np.argwhere(np.asarray(sums[:, border] != 0, np.bool_))
+        if len(bad):
+            found = f"unit {rows[bad[0, 0]]} weighs the input's offsets at tap {np.flatnonzero(border)[bad[0, 1]]}, which reads the zero padding"
+            raise Refusal(case.where, found, "the sum 0 at such taps")
+        return list(sums.astype(object).sum(axis=1).tolist())
+
     inn, out = case.ins[0].on(1, case.where), case.out.on(1, case.where)
-    return Affine(case, inn, out, _groups(case.node), border_taps(case.node, case.ins[0].shape)).check()
+    return Affine(case, inn, out, _groups(case.node), gather).check()
+
+
+def _transposed_windows(node: Node, x: Shape) -> Iterator[tuple[int, int, int, int, int, int]]:
+    """Per spatial axis: input size, kernel, stride, padding, dilation, output size."""
+    attrs, kernel = node.attrs, node.params["weight"].data.shape[2:]
+    lists = [attrs[key] for key in ("stride", "padding", "dilation", "output_padding")]
+    for n, k, stride, padding, dilation, extra in zip((m or 0 for m in x[2:]), kernel, *lists, strict=True):
+        if extra >= max(stride, dilation):
+            raise ValueError(f"output padding {extra} with stride {stride} and dilation {dilation}")
+        yield n, k, stride, padding, dilation, (n - 1) * stride - 2 * padding + dilation * (k - 1) + extra + 1
+
+
+def _transposed_shape(node: Node, ins: list[Shape]) -> Shape:
+    (x,), weight, groups = ins, node.params["weight"].data, _groups(node)
+    if not 3 <= weight.ndim <= 5 or len(x) != weight.ndim or 0 in weight.shape or 0 in x[2:]:
+        raise ValueError(f"a weight of shape {weight.shape} on an input of shape {x}")
+    if weight.shape[0] != x[1] or weight.shape[0] % groups:
+        raise ValueError(f"a weight of shape {weight.shape} in {groups} groups on {x[1]} channels")
+    _check_bias(node, weight.shape[1] * groups)
+    sizes = [window[-1] for window in _transposed_windows(node, x)]
+    if min(sizes) < 1:
+        raise ValueError(f"a padding that leaves nothing of the output: {sizes}")
+    return (x[0], weight.shape[1] * groups, *sizes)
+
+
+def taps_read(n: int, kernel: int, stride: int, padding: int, dilation: int, count: int) -> Array:
+    """The distinct rows of (positions, kernel) bool: position p reads input position q through tap t where p + padding = q * stride + t * dilation."""
+    from_start = np.arange(count, dtype=np.int64)[:, None] + padding - np.arange(kernel, dtype=np.int64) * dilation
+    return np.unique((from_start % stride == 0) & (from_start >= 0) & (from_start <= (n - 1) * stride), axis=0)
+
+
+def _conv_transpose(case: Case) -> str:
+    _few_taps(case)
+    kernel, axes = case.node.params["weight"].data.shape[2:], list(_transposed_windows(case.node, case.ins[0].shape))
+
+    def gather(rows: Array, sums: Array) -> list[int]:
+        if any(count * taps > _MAX_READS for _, taps, *_, count in axes):
+            raise Unsure(case.where, f"more than {_MAX_READS} taps read along one axis, and offsets before them")
+        reads = [taps_read(*axis) for axis in axes]
+        if len(sums) * math.prod(max(table.shape) for table in reads) > _MAX_SUMS:
+            raise Unsure(case.where, f"more than {_MAX_SUMS} sums of rows at different kinds of positions, and offsets before them")
+        whole = sums.astype(object).reshape(len(sums), *kernel)
+        for table in reads:
+            whole = np.tensordot(whole, table.T.astype(object), (1, 0))
+        totals = whole.reshape(len(sums), math.prod(len(table) for table in reads))  # a column per kind of position
+        bad = np.flatnonzero(np.asarray(totals != totals[:, :1], np.bool_).any(axis=1))
+        if len(bad):
+            found = f"unit {rows[bad[0]]} weighs the input's offsets differently at different positions"
+            raise Refusal(case.where, found, "the same sum over the taps that a position reads, at all positions")
+        return list(totals[:, 0].tolist())
+
+    inn, out = case.ins[0].on(1, case.where), case.out.on(1, case.where)
+    return Affine(case, inn, out, _groups(case.node), gather).check()
 
 
 def _affine_counterpart(case: Case) -> Counterpart:
@@ -359,6 +433,15 @@ KINDS = {
         roles=("weight",),
         optional=("bias",),
         attrs={"stride": integers(1), "padding": integers(0), "dilation": integers(1), "groups": integer(1)},
+        free=("groups",),
+        counterpart=_affine_counterpart,
+    ),
+    "conv_transpose": Kind(
+        _transposed_shape,
+        _conv_transpose,
+        roles=("weight",),
+        optional=("bias",),
+        attrs={"stride": integers(1), "padding": integers(0), "output_padding": integers(0), "dilation": integers(1), "groups": integer(1)},
         free=("groups",),
         counterpart=_affine_counterpart,
     ),

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from lumpnet.certificate import Surd
-from lumpnet.check.graph import Case, Counterpart, Kind, Node, integer, integers
+from lumpnet.check.graph import DTYPES, Case, Counterpart, Kind, Node, integer, integers
 from lumpnet.check.numbers import fractions, integer_parts, misfits
 from lumpnet.check.outcome import Refusal
 from lumpnet.check.relation import Shape
@@ -56,5 +56,7 @@ def _rational(case: Case, offset: Fraction | Surd) -> Fraction:
 
 
 KINDS = {
-    "constant": Kind(_shape, _constant, roles=("value",), attrs={"shape": integers(0), "axis": integer(1)}, free=("shape",), counterpart=any_input),
+    "constant": Kind(
+        _shape, _constant, roles=("value",), attrs={"shape": integers(0), "axis": integer(1)}, free=("shape",), counterpart=any_input, operands=DTYPES
+    ),
 }

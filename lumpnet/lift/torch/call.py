@@ -31,7 +31,7 @@ class Call:
     path: str
     shape: Shape | None
     dtype: str
-    source: Val | None = None
+    source: Val
 
     @property
     def target(self) -> Any:

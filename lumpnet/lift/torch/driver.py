@@ -21,9 +21,9 @@ from lumpnet.lift.torch.heads import attended
 from lumpnet.lift.torch.layouts import FOLLOWED, Layouts, Place
 from lumpnet.lift.torch.names import Stack, common, stack_of
 from lumpnet.lift.torch.opaque import check_function, encode
-from lumpnet.lift.torch.operands import Deferred, Form, Items, Operand, Param, Parts, Size, Val, is_batched
+from lumpnet.lift.torch.operands import Deferred, Form, Items, Operand, Param, Parts, Size, Stacked, Val, is_batched
 from lumpnet.lift.torch.program import Program, dtype_name, extents
-from lumpnet.lift.torch.registry import CONVERTERS, FOLDERS, SPLITTERS
+from lumpnet.lift.torch.registry import CONVERTERS, EXPANDERS, FOLDERS, SPLITTERS, Emit
 from lumpnet.lift.torch.tidy import read_only, tidied
 
 NUMBERS = (torch.SymInt, torch.SymFloat, torch.SymBool, int, float)
@@ -100,6 +100,9 @@ class _Lifting:
         place = self._arranged(call)
         if place is not None:
             return self._at(call, place)
+        expanded = EXPANDERS[target](call, self._emitter(call)) if target in EXPANDERS else None
+        if expanded is not None:
+            return replace(expanded, rest=self._deferred(call)) if isinstance(expanded, Items) else expanded
         parts = SPLITTERS[target](call) if target in SPLITTERS else None
         if parts is not None:
             return parts
@@ -158,12 +161,12 @@ class _Lifting:
             path,
             self.program.shape(first, _depends(operands)),
             dtype_name(first),
-            self._source(dtype_name(first)),
+            self._source(),
         )
 
-    def _source(self, dtype: str) -> Val | None:
-        """The first input of this dtype."""
-        return next((Val(v.name, v.shape, v.dtype) for v in self.program.inputs if v.dtype == dtype), None)
+    def _source(self) -> Val:
+        value = self.program.inputs[0]
+        return Val(value.name, value.shape, value.dtype)
 
     def _operand(self, node: FxNode, user: FxNode) -> Operand:
         if node not in self.env:
@@ -179,14 +182,16 @@ class _Lifting:
 
     def _item(self, node: FxNode) -> Operand:
         parent: Any = node.args[0]
-        source = self._operand(parent, node)
+        item: Any = node.args[1]
+        source, ends = self._operand(parent, node), None
         if isinstance(source, Parts):
-            part = source.items[int(str(node.args[1]))]
+            part = source.items[item]
             return self._form(stack_of(node), part) if isinstance(part, Form) else part
         if isinstance(source, Items):
-            if node.args[1] == 0:
+            if item == 0:
                 return source.first
-            source = source.rest
+            assert source.rest is not None
+            ends, source = source.ends.get(item), source.rest
         assert isinstance(source, Deferred)
         value = node.meta["val"]
         call = Deferred(self._next(), node, self.program.shape(value, _depends(source.operands)), dtype_name(value), {parent: source})
@@ -194,6 +199,8 @@ class _Lifting:
         if place is not None:
             self.layouts.known[call] = place
             return call
+        if ends is not None:
+            return Stacked(call.order, node, call.shape, call.dtype, call.operands, ends)
         return self._settle(call) if _placed(call, source.operands) else call
 
     def _opaque(self, call: Call) -> Operand:
@@ -228,6 +235,9 @@ class _Lifting:
         if call.shape[:1] != (None,) and code.params:
             self._advise(call.node)
         return self.settled[call]
+
+    def _emitter(self, call: Call) -> Emit:
+        return lambda form, shape, name: self._emit(stack_of(call.node), name, form, shape, call.dtype)
 
     def _emit(self, stack: Stack, operation: str, form: Form, shape: Shape | None, dtype: str) -> Val:
         assert shape is not None
@@ -266,9 +276,9 @@ def _depends(operands: Mapping[FxNode, Operand]) -> bool:
 
 
 def _admissible(form: Form, call: Call) -> bool:
-    """Kinds with rules are about floating values with the batch on axis 0, all of one dtype."""
+    """Kinds with rules give floating values with the batch on axis 0; their operands are such values too, or what the form says."""
     batched = call.shape is not None and call.shape[:1] == (None,)
-    return batched and call.dtype in FLOATS and all(is_batched(v) and v.dtype == call.dtype for v in _read(form))
+    return batched and call.dtype in FLOATS and all(is_batched(v) and v.dtype in (form.dtypes or (call.dtype,)) for v in _read(form))
 
 
 def _read(form: Form) -> Iterator[Val | Deferred]:

@@ -52,6 +52,17 @@ class Deferred:
     operands: Mapping[FxNode, Operand]
 
 
+End = tuple[Val, int]
+"""A value (batch, T, n) and one of its positions on axis 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stacked(Deferred):
+    """A deferred value of shape (k, batch, n) whose slices along axis 0 are known."""
+
+    ends: tuple[End, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Size:
     """A number that export kept symbolic, as its SymPy expression (or a plain number)."""
@@ -61,10 +72,14 @@ class Size:
 
 @dataclass(frozen=True, eq=False)
 class Items:
-    """The outputs of an operator with several: the first is a node of a kind, others come from the call itself."""
+    """The outputs of an operator with several: the first is a node of a kind, others come from the call itself.
 
-    first: Val
-    rest: Deferred
+    `ends` says of some of these that they are positions of values, stacked along a new axis 0.
+    """
+
+    first: Val | Deferred
+    rest: Deferred | None = None
+    ends: Mapping[int, tuple[End, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +97,7 @@ class Form:
     """A converter's answer: the kind of node, its operands in order, its attributes and tensors by role.
 
     An operand may be a form itself, with the `shape` of its value: a node before the node.
+    The operands have the output's dtype, or all one of `dtypes` where that is given.
     """
 
     kind: str
@@ -89,6 +105,7 @@ class Form:
     attrs: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, Param] = field(default_factory=dict)
     shape: Shape | None = None
+    dtypes: tuple[str, ...] = ()
 
 
 def is_batched(operand: object) -> bool:

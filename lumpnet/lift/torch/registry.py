@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lumpnet.ir import Shape
 from lumpnet.lift.torch.call import Call
-from lumpnet.lift.torch.operands import Form, Operand, Param, Parts
+from lumpnet.lift.torch.operands import Form, Items, Operand, Param, Parts, Val
 
 Converter = Callable[[Call], Form | Operand | None]
+Emit = Callable[[Form, Shape, str], Val]
+Expander = Callable[[Call, Emit], Operand | Items | None]
 Folder = Callable[[Call], Param | None]
 Splitter = Callable[[Call], Parts | None]
 
 CONVERTERS: dict[str, Converter] = {}
+EXPANDERS: dict[str, Expander] = {}
 FOLDERS: dict[str, Folder] = {}
 SPLITTERS: dict[str, Splitter] = {}
 
@@ -32,6 +36,16 @@ def folds(*targets: str) -> Callable[[Folder], Folder]:
     def register(folder: Folder) -> Folder:
         FOLDERS.update(dict.fromkeys(targets, folder))
         return folder
+
+    return register
+
+
+def expands(*targets: str) -> Callable[[Expander], Expander]:
+    """Register a converter into any number of nodes, made by `emit(form, shape, name)`. It answers `None`, having made none: no rule."""
+
+    def register(expander: Expander) -> Expander:
+        EXPANDERS.update(dict.fromkeys(targets, expander))
+        return expander
 
     return register
 

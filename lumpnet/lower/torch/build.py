@@ -111,9 +111,13 @@ class _Lowering:
 
 def _set(leaf: nn.Module, slot: str, tensor: torch.Tensor | None) -> None:
     """Fill a slot of a layer with a tensor, a parameter or nothing."""
+    if tensor is None and not hasattr(leaf, slot):
+        return
     leaf._parameters.pop(slot, None)
     leaf._buffers.pop(slot, None)
-    if isinstance(tensor, nn.Parameter) or (tensor is None and slot in ("weight", "bias")):
+    if isinstance(tensor, nn.Parameter):
+        setattr(leaf, slot, tensor)  # recurrent layers keep a list of their own of what is set
+    elif tensor is None and slot in ("weight", "bias"):
         leaf.register_parameter(slot, tensor)
     else:
         leaf.register_buffer(slot, tensor)

@@ -45,7 +45,8 @@ class LoweredNetwork(nn.Module):
         values = dict(zip(self.lumpnet_inputs, inputs, strict=True))
         for step in self.plan:
             tensors = {role: getattr(self.get_submodule(path), name) for role, (path, name) in step.tensors.items()}
-            values[step.name] = self.get_submodule(step.path)(*(values[v] for v in step.inputs), **tensors)
+            result = self.get_submodule(step.path)(*(values[v] for v in step.inputs), **tensors)
+            values[step.name] = result[0] if isinstance(result, tuple) else result  # torch's recurrent layers add their last state
             for name in step.frees:
                 del values[name]
         results = tuple(values[name] for name in self.lumpnet_outputs)

@@ -15,12 +15,14 @@ from lumpnet.lower.torch.registry import RUNNERS
 class Step(nn.Module):
     """Called with the values by position and the tensors by role.
 
-    `lumpnet_origin` keeps the node's module annotation, so that lifting finds it again.
+    `lumpnet_origin` keeps the node's module annotation, so that lifting finds it again;
+    `lumpnet_backward` tells it that two flips belong to a recurrent layer.
     """
 
     def __init__(self, kind: str, attrs: Mapping[str, Any], origin: Module | None):
         super().__init__()
         self.kind, self.attrs, self.lumpnet_origin = kind, dict(attrs), origin
+        self.lumpnet_backward = attrs.get("reverse", False)
 
     def forward(self, *values: Tensor, **tensors: Tensor) -> Tensor:
         return RUNNERS[self.kind](values, tensors, self.attrs)

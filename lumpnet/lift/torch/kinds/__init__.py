@@ -1,37 +1,7 @@
 """One converter file per operator kind; importing the package registers them all."""
 
-from lumpnet.lift.torch.kinds import (
-    activation,
-    batch_norm,
-    concat,
-    constant,
-    conv,
-    elementwise,
-    elided,
-    folded,
-    linear,
-    mean,
-    permute,
-    pool,
-    reshape,
-    select,
-    softmax,
-)
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = [
-    "activation",
-    "batch_norm",
-    "concat",
-    "constant",
-    "conv",
-    "elementwise",
-    "elided",
-    "folded",
-    "linear",
-    "mean",
-    "permute",
-    "pool",
-    "reshape",
-    "select",
-    "softmax",
-]
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

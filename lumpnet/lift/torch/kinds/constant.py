@@ -16,11 +16,12 @@ def expand(call: Call) -> Form | Operand | None:
 def _repeated(call: Call) -> Form | None:
     """Numbers that vary along one axis beyond the batch; others have no rule."""
     stored, shape = call["self"], call.shape
-    if not isinstance(stored, Param) or call.source is None or shape is None or len(shape) < 2:
+    if not isinstance(stored, Param) or shape is None or len(shape) < 2:
         return None
     first, long = len(shape) - stored.tensor.ndim, [k for k, size in enumerate(stored.tensor.shape) if size != 1]
     if len(long) > 1 or (long and long[0] + first == 0):
         return None
     axis = long[0] + first if long else 1
     value = stored.tensor.reshape(-1).expand(int(shape[axis] or 0))
-    return Form("constant", (call.source,), {"shape": list(shape[1:]), "axis": axis}, {"value": Param(value, stored.text, stored.sources, stored.local)})
+    param = Param(value, stored.text, stored.sources, stored.local)
+    return Form("constant", (call.source,), {"shape": list(shape[1:]), "axis": axis}, {"value": param}, dtypes=(call.source.dtype,))

@@ -28,7 +28,7 @@ def selected(x: Read, axis: int, index: Sequence[int]) -> Read | None:
     return Form("index_select", (x,), {"axis": axis, "index": [int(i) for i in index]}, shape=shape)
 
 
-def _entry(x: Read, axis: int, index: int) -> Read | None:
+def entry(x: Read, axis: int, index: int) -> Read | None:
     """One entry, and the axis gone."""
     one = selected(x, axis, [index])
     if one is None or one.shape is None:
@@ -61,7 +61,7 @@ def select(call: Call) -> Form | Operand | None:
     if x is None or x.shape is None or type(call["index"]) is not int:
         return None
     axis = call["dim"] % len(x.shape)
-    return _answer(_entry(x, axis, call["index"] % int(x.shape[axis] or 1))) if axis else None
+    return _answer(entry(x, axis, call["index"] % int(x.shape[axis] or 1))) if axis else None
 
 
 @converts("aten.index_select.default")
@@ -148,7 +148,7 @@ def unbind(call: Call) -> Parts | None:
     if x is None or x.shape is None or call["dim"] % len(x.shape) == 0:
         return None
     axis = call["dim"] % len(x.shape)
-    return _parts(_entry(x, axis, i) for i in range(int(x.shape[axis] or 0)))
+    return _parts(entry(x, axis, i) for i in range(int(x.shape[axis] or 0)))
 
 
 def _length(call: Call) -> int:

@@ -1,5 +1,7 @@
 """One file per family of operator kinds; importing the package registers them all."""
 
-from lumpnet.lower.torch.kinds import activation, attention, batch_norm, conv, elementwise, linear, opaque, pool, shaping
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = ["activation", "attention", "batch_norm", "conv", "elementwise", "linear", "opaque", "pool", "shaping"]
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

@@ -1,0 +1,256 @@
+"""Recovery in recurrent networks: by hand-sized random graphs against the brute-force reference, and planted units through PyTorch.
+
+A share of the networks is new in every run; a failure names the seed, and `LUMPNET_SEED=<number>` repeats a run.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import lumpnet
+from lumpnet.api import Network
+from lumpnet.ir import Graph, Node, Value
+from lumpnet.lump.exact import coarsest
+from lumpnet.ops import get
+from lumpnet.ops.sites import run
+from lumpnet.quotient import all_columns
+from lumpnet.verdict import Proved
+from tests.reference import reference_counts
+
+SEED = int(os.environ.get("LUMPNET_SEED") or int.from_bytes(os.urandom(3), "big"))
+GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+amounts = pytest.mark.parametrize("amount", [pytest.param(1, id="quick"), pytest.param(20, id="long", marks=pytest.mark.slow)])
+
+
+# -- random graphs --------------------------------------------------------------------------------
+
+
+class Sketch:
+    """A stack of recurrent layers with small whole weights, so that units agree and cancel by chance."""
+
+    def __init__(self, seed: int):
+        self.rng = np.random.default_rng(seed)
+        self.tensors: dict[str, np.ndarray] = {}
+        self.nodes: list[Node] = []
+        self.shapes: dict[str, Any] = {"x": (None, int(self.rng.integers(1, 4)), int(self.rng.integers(1, 4)))}
+        value = "x"
+        if self.rng.random() < 0.4:
+            value = self.linear("front", value, int(self.rng.integers(2, 5)))
+            value = self.node("bend", str(self.rng.choice(["relu", "tanh", "identity"])), [value], {})
+        for layer in range(self.rng.integers(1, 4)):
+            ways = [self.layer(f"r{layer}_{way}", value) for way in range(self.rng.integers(1, 3))]
+            value = ways[0] if len(ways) == 1 else self.node(f"c{layer}", "concat", ways, {"axis": 2})
+        if self.rng.random() < 0.3:
+            value = self.node("m", "mean", [value], {"axes": [1], "keepdim": False})
+        self.linear("y", value, 2)
+        self.graph = Graph((Value("x", self.shapes["x"], "float64"),), tuple(self.nodes), ("y",), self.tensors)
+
+    def node(self, name: str, kind: str, inputs: list[str], attrs: dict[str, Any], **params: np.ndarray) -> str:
+        self.tensors |= {f"{name}.{role}": np.asarray(p, "float64") for role, p in params.items()}
+        self.shapes[name] = get(kind).infer([self.shapes[x] for x in inputs], attrs, params)
+        self.nodes.append(Node(Value(name, self.shapes[name], "float64"), kind, tuple(inputs), attrs, {role: f"{name}.{role}" for role in params}))
+        return name
+
+    def linear(self, name: str, x: str, out: int) -> str:
+        return self.node(
+            name, "linear", [x], {}, weight=self.rng.choice([-1, 0, 0, 1, 2], size=(out, self.shapes[x][-1])), bias=self.rng.choice([0, 0, 1], out)
+        )
+
+    def layer(self, name: str, x: str) -> str:
+        kind, n = str(self.rng.choice(list(GATES))), int(self.rng.integers(2, 6))
+        attrs: dict[str, Any] = {"reverse": bool(self.rng.integers(2))}
+        attrs |= {"nonlinearity": str(self.rng.choice(["tanh", "relu"]))} if kind == "rnn" else {}
+        attrs |= {"linear_before_reset": bool(self.rng.integers(2))} if kind == "gru" else {}
+        pool = [[-1, 0, 1], [0, 0, 1], [-1, 0, 0, 0, 1], [0, 0, 0, 0.5, 2, -1]][self.rng.integers(4)]
+        params = {"weight_ih": self.rng.choice(pool, size=(GATES[kind], n, self.shapes[x][-1])), "weight_hh": self.rng.choice(pool, size=(GATES[kind], n, n))}
+        if self.rng.random() < 0.6:
+            params |= {role: self.rng.choice(pool if self.rng.random() < 0.5 else [0], size=(GATES[kind], n)) for role in ("bias_ih", "bias_hh")}
+        for _ in range(self.rng.integers(3)):
+            one, two = self.rng.integers(n, size=2)
+            for p in params.values():
+                p[:, two] = p[:, one]
+        return self.node(name, kind, [x], attrs, **{role: p.reshape(-1, *p.shape[2:]) for role, p in params.items()})
+
+
+def seeds(fixed: int, fresh: int) -> list[int]:
+    return [*range(fixed), *(10_000 + 1000 * SEED + k for k in range(fresh))]
+
+
+@amounts
+def test_as_coarse_as_the_reference(amount: int) -> None:
+    """At every value, to the unit."""
+    merged = 0
+    for seed in seeds(60 * amount, 30 * amount):
+        graph = Sketch(seed).graph
+        outcome = coarsest(graph)
+        kept = all_columns(outcome, {})
+        counts = {name: len(k.units) for name, k in kept.items() if outcome.axes[name] is not None}
+        assert counts == reference_counts(graph), f"seed {seed}, LUMPNET_SEED={SEED}"
+        merged += sum(not k.all_kept() for k in kept.values())
+    assert merged > 30 * amount
+
+
+@amounts
+def test_what_is_found_is_proved_and_is_the_same_function(amount: int) -> None:
+    for seed in seeds(40 * amount, 20 * amount):
+        found = lumpnet.reduce(Network(Sketch(seed).graph), require=["nearest", "exact"][seed % 2])
+        assert isinstance(found.verdict, Proved), f"seed {seed}, LUMPNET_SEED={SEED}: {found.verdict}"
+        graph = found.original.graph
+        x = np.random.default_rng(seed).normal(size=(3, *(int(d or 0) for d in graph.inputs[0].shape[1:])))
+        one, two = run(graph, {"x": x})["y"], run(found.network.graph, {"x": x})["y"]
+        assert np.abs(one - two).max() <= 1e-9 * max(1.0, np.abs(one).max()), f"seed {seed}, LUMPNET_SEED={SEED}"
+
+
+@amounts
+def test_reducing_again_removes_nothing(amount: int) -> None:
+    for seed in seeds(30 * amount, 15 * amount):
+        once = lumpnet.reduce(Network(Sketch(seed).graph))
+        if once.rounding == "none":
+            again = lumpnet.reduce(once.network)
+            assert again.network.size == once.network.size, f"seed {seed}, LUMPNET_SEED={SEED}"
+
+
+# -- planted units, through PyTorch -----------------------------------------------------------------
+
+LAYERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+class Classifier(nn.Module):
+    """A recurrent stack, averaged over time, and a linear layer; weights are short and generic."""
+
+    def __init__(self, kind: str, size: int, dice: np.random.Generator, **options: Any):
+        super().__init__()
+        self.body = LAYERS[kind](3, size, batch_first=True, **options).double()
+        self.head = nn.Linear(size * (2 if self.body.bidirectional else 1), 2).double()
+        for p in self.parameters():
+            p.data = numbers(dice, *p.shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.body(x)[0].mean(1))
+        return logits
+
+
+def numbers(dice: np.random.Generator, *shape: int) -> Tensor:
+    return torch.as_tensor(dice.integers(1, 64, size=shape) * dice.choice([-1, 1], size=shape) / 64)
+
+
+def widened(kind: str, small: Classifier, more: int, dice: np.random.Generator) -> Classifier:
+    """`more` units in every layer and direction: multiples, units that stay zero, units that nobody reads; then all in another order."""
+    n, body = small.body.hidden_size, small.body
+    options = {name: getattr(body, name) for name in ("num_layers", "bidirectional", "bias")} | ({"nonlinearity": body.nonlinearity} if kind == "rnn" else {})
+    big = Classifier(kind, n + more, dice, **options)
+    below: list[Plan] = []
+    for layer in range(body.num_layers):
+        plans = [Plan(kind, n, more, dice, getattr(body, "nonlinearity", "")) for _ in range(2 if body.bidirectional else 1)]
+        for way, plan in enumerate(plans):
+            name = f"l{layer}{'_reverse' if way else ''}"
+            into = spread(getattr(body, f"weight_ih_{name}").data, below, n)
+            own = spread(getattr(body, f"weight_hh_{name}").data, [plan], n)
+            for role, tensor in (("weight_ih", into), ("weight_hh", own), ("bias_ih", None), ("bias_hh", None)):
+                if hasattr(body, f"{role}_{name}"):
+                    source = getattr(body, f"{role}_{name}").data if tensor is None else tensor
+                    getattr(big.body, f"{role}_{name}").data = plan.rows(source, columns=plan if role == "weight_hh" else None)
+        below = plans
+    big.head.weight.data, big.head.bias.data = spread(small.head.weight.data, below, n), small.head.bias.data.clone()
+    return big
+
+
+class Plan:
+    """The units of one direction: `unit[i]` is (what, unit of the small layer, multiple) in the new order."""
+
+    def __init__(self, kind: str, n: int, more: int, dice: np.random.Generator, nonlinearity: str):
+        self.kind, self.n, self.dice = kind, n, dice
+        multiples = [0.5, 2.0, 4.0, 1.0] if nonlinearity == "relu" else [1.0, -1.0]
+        extra = [(str(dice.choice(["twin", "twin", "zero", "unread"])), int(dice.integers(n)), float(dice.choice(multiples))) for _ in range(more)]
+        units = [("own", i, 1.0) for i in range(n)] + extra
+        self.units = [units[k] for k in dice.permutation(len(units))]
+
+    def rows(self, tensor: Tensor, columns: Plan | None) -> Tensor:
+        """Rows (or biases) for all units, gate by gate; the rows of a multiple differ from its source by what cancels over the columns."""
+        gates, turning = GATES[self.kind], {"rnn": 0, "lstm": 2, "gru": 2}[self.kind]
+        blocks = tensor.reshape(gates, self.n, *tensor.shape[1:])
+        out = []
+        for gate in range(gates):
+            for what, source, multiple in self.units:
+                row = blocks[gate, source].clone()
+                if what == "zero":
+                    row = row * 0 if gate == turning else numbers(self.dice, *row.shape)
+                elif what == "unread":
+                    row = numbers(self.dice, *row.shape)
+                elif gate == turning:
+                    row = row * multiple
+                if columns is not None and what in ("twin", "zero"):
+                    row = row + columns.nothing()
+                out.append(row)
+        return torch.stack(out)
+
+    def nothing(self) -> Tensor:
+        """Coefficients that add up to zero over every class."""
+        row = torch.zeros(len(self.units), dtype=torch.float64)
+        for k, (what, source, multiple) in enumerate(self.units):
+            if what == "twin":
+                d = float(self.dice.integers(1, 8)) / 8
+                row[k] += d
+                row[self.units.index(("own", source, 1.0))] -= multiple * d
+        return row
+
+
+def spread(weight: Tensor, plans: list[Plan], n: int) -> Tensor:
+    """Columns for all units: a source's share goes to its multiples, zeros are read at will, the unread are not."""
+    if not plans:
+        return weight.clone()
+    columns = []
+    for k, plan in enumerate(plans):
+        part = weight[:, k * n : (k + 1) * n].clone()
+        found = [torch.zeros(len(weight), dtype=torch.float64) for _ in plan.units]
+        for at, (what, source, multiple) in enumerate(plan.units):
+            if what == "twin":
+                found[at] = torch.as_tensor(plan.dice.integers(1, 8, size=len(weight)) / 8.0)
+                part[:, source] -= multiple * found[at]
+            elif what == "zero":
+                found[at] = numbers(plan.dice, len(weight))
+        for at, (what, source, _) in enumerate(plan.units):
+            if what == "own":
+                found[at] = part[:, source]
+        columns += found
+    return torch.stack(columns, dim=1)
+
+
+OPTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("rnn", {"nonlinearity": "tanh"}),
+    ("rnn", {"nonlinearity": "relu", "num_layers": 2}),
+    ("rnn", {"nonlinearity": "tanh", "bidirectional": True, "bias": False}),
+    ("lstm", {}),
+    ("lstm", {"num_layers": 2, "bidirectional": True}),
+    ("gru", {"bias": False}),
+    ("gru", {"num_layers": 2}),
+    ("gru", {"num_layers": 2, "bidirectional": True}),
+]
+
+
+@pytest.mark.parametrize(("kind", "options"), OPTIONS)
+@amounts
+def test_planted_units_are_found(kind: str, options: dict[str, Any], amount: int) -> None:
+    for seed in seeds(2 * amount, amount):
+        dice = np.random.default_rng([seed, *map(ord, kind)])
+        small = Classifier(kind, int(dice.integers(2, 4)), dice, **options).eval()
+        big = widened(kind, small, int(dice.integers(1, 4)), dice).eval()
+        label = f"seed {seed}, LUMPNET_SEED={SEED}"
+        x = torch.as_tensor(dice.normal(size=(4, 3, 3)))
+        with torch.no_grad():
+            torch.testing.assert_close(big(x), small(x), rtol=1e-9, atol=1e-9, msg=label)
+        found = lumpnet.reduce(big, torch.zeros(2, 3, 3, dtype=torch.float64), require="exact")
+        assert isinstance(found.verdict, Proved), label
+        layers = [n for n in found.network.graph.nodes if n.kind == kind]
+        assert [n.shape[2] for n in layers] == [small.body.hidden_size] * len(layers), label
+        assert len(layers) == options.get("num_layers", 1) * (2 if options.get("bidirectional") else 1), label
+        with torch.no_grad():
+            torch.testing.assert_close(found.model(x), small(x), rtol=1e-9, atol=1e-9, msg=label)
+        wanted = reference_counts(found.original.graph)
+        assert {n.name: n.shape[2] for n in layers} == {n.name: wanted[n.name] for n in layers}, label
