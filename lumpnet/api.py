@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 from lumpnet.certificate import Certificate, dumps, loads
 from lumpnet.check import check_files
 from lumpnet.check.files import read_network_file
-from lumpnet.check.graph import read_graph
+from lumpnet.check.graph import KEY, read_graph
 from lumpnet.check.outcome import Unsure
 from lumpnet.check.rules import KINDS
-from lumpnet.errors import FileError, LumpnetError
+from lumpnet.errors import FileError, LiftError, LumpnetError
 from lumpnet.ir import Graph, load_network, network_bytes, write_whole
+from lumpnet.lift.files import FOREIGN, foreign, network_file_of, refuse_weights
 from lumpnet.quotient import certificate as claim
 from lumpnet.quotient import plan
 from lumpnet.quotient.explain import Size, measure, pinned, removed
@@ -32,8 +33,10 @@ from lumpnet.verdict import Proved, Refuted, Unknown, Verdict, word
 if TYPE_CHECKING:
     import torch
 
-LIFT = "torch-1"
-"""Version of the lift: an annotation of the certificate, so that a later lift can tell difference from disagreement."""
+LIFT, LIFT_ONNX = "torch-1", "onnx-1"
+"""Versions of the lifts: annotations of the certificate, so that a later lift can tell difference from disagreement."""
+
+ONNX = ".onnx"
 
 Progress = Callable[[str], None]
 
@@ -69,19 +72,36 @@ class Network:
     def load(path: str | Path) -> Network:
         """Read a network file, once the checker's strict reader has found it well formed; nothing in it is executed.
 
-        Raises `FileError`, `GraphError`. Operators the checker has no rule for may pass.
+        A `.pt2` or `.onnx` file is lifted in a child process with limits, and
+        the network file that it answers is read in the same way. Raises
+        `FileError`, `GraphError`, `LiftError`. Operators the checker has no rule
+        for may pass.
         """
-        with suppress(Unsure):
-            read_graph(read_network_file(path), KINDS)
-        return Network(load_network(path))
+        if not foreign(path):
+            return _load(path)
+        with tempfile.TemporaryDirectory(prefix="lumpnet-") as folder:
+            answer = Path(folder) / f"{Path(path).stem[:100]}.safetensors"
+            answer.write_bytes(network_file_of(path))
+            return _load(answer)
 
 
-def lift(model: torch.nn.Module, example_inputs: Any) -> Network:
-    """Lift an `nn.Module` in evaluation mode, the batch dynamic.
+def _load(path: str | Path) -> Network:
+    file = read_network_file(path)
+    if KEY not in file.metadata:
+        refuse_weights(path)
+    with suppress(Unsure):
+        read_graph(file, KINDS)
+    return Network(load_network(path))
 
-    example_inputs is a tensor or a tuple of tensors, batch first. Raises
-    `LiftError` where the graph would not be the module's function.
+
+def lift(model: torch.nn.Module | str | Path, example_inputs: Any = None) -> Network:
+    """Lift an `nn.Module` in evaluation mode, or a model file; the batch is dynamic.
+
+    example_inputs (for a module) is a tensor or a tuple of tensors, batch first.
+    Raises `LiftError` where the graph would not be the model's function.
     """
+    if isinstance(model, str | Path):
+        return as_network(model)
     from lumpnet.lift.torch import lift_module
 
     return Network(lift_module(model, _inputs(example_inputs)))
@@ -125,8 +145,19 @@ class Reduction:
         return total
 
     def save(self, out: str | Path, certificate: str | Path | None = None) -> None:
-        """Write the reduced network file and, beside it or where told, the certificate."""
-        self.network.save(out)
+        """Write the reduced network and, beside it or where told, the certificate.
+
+        An `.onnx` file comes with the network files that the certificate binds (`beside`).
+        Raises `FileError`, and `LiftError` for what ONNX cannot say.
+        """
+        if Path(out).suffix == ONNX:
+            data = onnx_bytes(self.network)
+            original, reduced = beside(out)
+            self.original.save(original)
+            self.network.save(reduced)
+            write_whole(out, data)
+        else:
+            self.network.save(out)
         write_whole(certificate or f"{out}.cert.json", dumps(self.certificate))
 
     def as_dict(self) -> dict[str, Any]:
@@ -169,6 +200,31 @@ class Reduction:
     __str__ = summary
 
 
+def beside(out: str | Path) -> tuple[Path, Path]:
+    """Where the network files of the original and the reduced model stand beside an output of another format."""
+    return Path(out).with_suffix(".original.safetensors"), Path(out).with_suffix(".safetensors")
+
+
+def onnx_bytes(network: Network) -> bytes:
+    """The network as an ONNX model, which lifts to the same network file. Raises `LiftError`."""
+    model_bytes, lift_onnx = _onnx()
+    data: bytes = model_bytes(network.graph)
+    if network_bytes(lift_onnx(data)) != network.data:
+        hint = "save it as a lumpnet network file (.safetensors)"
+        raise LiftError("network", "as ONNX it would lift to another network", "the identical network", hint)
+    return data
+
+
+def _onnx() -> tuple[Callable[..., bytes], Callable[..., Graph]]:
+    """Writer and reader of ONNX files, which need the package `onnx`."""
+    try:
+        from lumpnet.lift.onnx import lift_onnx
+        from lumpnet.lower.onnx import model_bytes
+    except ModuleNotFoundError as error:
+        raise FileError("ONNX", f"the package {error.name} is not installed", "lumpnet with its onnx extra", "pip install 'lumpnet[onnx]'") from error
+    return model_bytes, lift_onnx
+
+
 def verdict_line(verdict: Verdict) -> str:
     """One line that says which claim holds, or why none is made."""
     if isinstance(verdict, Proved):
@@ -190,7 +246,7 @@ def reduce(
 ) -> Reduction:
     """Remove every unit that exact lumping can remove, and certify the result.
 
-    model is an `nn.Module` (with example_inputs), a network file or a `Network`.
+    model is an `nn.Module` (with example_inputs), a network or ONNX file, or a `Network`.
     require="exact" declines merges whose weights would have to be rounded;
     dtype "float64" emits wider weights. Data-free and deterministic. Raises
     `LumpnetError` subclasses for models that cannot be read.
@@ -216,7 +272,7 @@ def reduce(
         for count in per_node.values():
             for rule, units in count.items():
                 totals[rule] = totals.get(rule, 0) + units
-        notes = {"lift": LIFT, "require": require, "dtype": dtype or "as stored"}
+        notes = {"lift": LIFT, "lift_onnx": LIFT_ONNX, "require": require, "dtype": dtype or "as stored"} | _source(model)
         written = claim(found.outcome, found.kept, (original.sha256, network.sha256), found.quotient.rounding, totals, notes)
     with _timed("check", seconds, progress):
         verdict = check(original, network, written)
@@ -226,10 +282,10 @@ def reduce(
 def check(original: Any, reduced: Any, certificate: Certificate | str | Path, *, example_inputs: Any = None, smt: bool = False) -> Verdict:
     """What the independent checker says of a certificate.
 
-    original and reduced are network files, `Network`s, or `nn.Module`s (which are
-    lifted again with example_inputs and must give the bound network file byte
-    for byte; the lift itself is trusted, and compared with the module on sampled
-    inputs). With smt=True, Z3 is asked for a second opinion. Raises `LumpnetError`
+    original and reduced are network files, `Network`s, or models: `.pt2` and ONNX files
+    and `nn.Module`s are lifted again (modules with example_inputs) and must give the
+    bound network file byte for byte; the lift itself is trusted, that of a module
+    compared with it on sampled inputs. With smt=True, Z3 is asked for a second opinion. Raises `LumpnetError`
     for files that cannot be read.
     """
     vouched: list[str] = []
@@ -238,11 +294,14 @@ def check(original: Any, reduced: Any, certificate: Certificate | str | Path, *,
         written = _as_file(certificate, None, Path(folder) / "certificate.json")
         verdict = check_files(paths[0], paths[1], written)
         for which, model, path in zip(("original", "reduced"), (original, reduced), paths, strict=True):
-            if isinstance(model, str | Path | Network):
+            if isinstance(model, Network) or ((is_file := isinstance(model, str | Path)) and not _foreign(model)):
                 continue
-            differs = _other_lift(which, path, written)
+            differs = _other_lift(which, path, written, _lift_key(model))
             if differs is not None:
                 return differs
+            if is_file:
+                vouched.append(f"lift of the {which} from {Path(model).name}: trusted")
+                continue
             from lumpnet.evidence.sampling import choices, compare  # loads torch
 
             lifted = Network.load(path)
@@ -258,36 +317,46 @@ def check(original: Any, reduced: Any, certificate: Certificate | str | Path, *,
 
 
 def _as_file(thing: Any, example_inputs: Any, path: Path) -> Path:
-    """The thing's own path if it is a file, else `path` with it written there."""
-    if isinstance(thing, str | Path):
+    """The thing's own path if it is a certificate or network file, else `path` with it written there."""
+    if isinstance(thing, str | Path) and not _foreign(thing):
         return Path(thing)
     path.write_bytes(dumps(thing) if isinstance(thing, Certificate) else as_network(thing, example_inputs).data)
     return path
 
 
-def _other_lift(which: str, path: Path, certificate: Path) -> Verdict | None:
+def _foreign(path: str | Path) -> bool:
+    """Whether this is a model file, to be lifted before anything can be said of it."""
+    return Path(path).suffix.lower() in FOREIGN
+
+
+def _lift_key(model: Any) -> str:
+    """Under which annotation a certificate has the version of the lift that reads such a model."""
+    return "lift_onnx" if isinstance(model, str | Path) and Path(model).suffix.lower() == ONNX else "lift"
+
+
+def _source(model: Any) -> dict[str, Any]:
+    """Which file the original was lifted from: an annotation."""
+    if not isinstance(model, str | Path) or not _foreign(model):
+        return {}
+    return {"source": {"format": Path(model).suffix[1:].lower(), "sha256": hashlib.sha256(_read(model)).hexdigest()}}
+
+
+def _other_lift(which: str, path: Path, certificate: Path, kind: str) -> Verdict | None:
     """A verdict against a model that no longer lifts to the bound network file."""
     bound = loads(_read(certificate))
     if hashlib.sha256(_read(path)).hexdigest() == getattr(bound, which):
         return None
-    version = bound.annotations.get("lift")
-    if version != LIFT:
-        return Unknown(f"the {which} was lifted by version {version!r}, this is {LIFT!r}: lift and reduce again, or check the network files")
+    version, here = bound.annotations.get(kind), {"lift": LIFT, "lift_onnx": LIFT_ONNX}[kind]
+    if version != here:
+        return Unknown(f"the {which} was lifted by version {version!r}, this is {here!r}: lift and reduce again, or check the network files")
     return Refuted(f"the {which} model lifts to another network than the one the certificate binds: the certificate is for another model", "files")
 
 
 def as_network(model: Any, example_inputs: Any = None) -> Network:
-    """A `Network` from a `Network`, a network file or an `nn.Module` with example inputs."""
+    """A `Network` from a `Network`, a file (network file, `.pt2`, `.onnx`) or an `nn.Module` with example inputs."""
     if isinstance(model, Network):
         return model
     if isinstance(model, str | Path):
-        if Path(model).suffix != ".safetensors":
-            raise FileError(
-                str(model),
-                "this kind of file is not read here",
-                "a lumpnet network file (.safetensors)",
-                "lumpnet.lift(module, example_inputs).save(path) in Python",
-            )
         return Network.load(model)
     if example_inputs is None:
         raise LumpnetError("lumpnet.reduce", "a module without example inputs", "a batch of example inputs", "lumpnet.reduce(model, torch.zeros(2, 3, 32, 32))")

@@ -22,6 +22,11 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict line only.")]
+Weights = Annotated[Optional[Path], typer.Option("--weights", help="For MODEL = package.module:factory: its weights, a .safetensors file.")]  # noqa: UP045
+Shapes = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--input-shape", help="For MODEL = package.module:factory: the shape of one example (3,32,32 or 16:int64); once for every input."),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
 
 
@@ -56,12 +61,13 @@ def demo(json: Json = False, quiet: Quiet = False) -> None:
 
 
 @app.command()
-def show(model: Path, json: Json = False) -> None:
+def show(model: Path, weights: Weights = None, input_shape: Shapes = None, json: Json = False) -> None:
     """What lumpnet sees: operators, units, coupled groups, what pins what, folded parameters."""
+    from lumpnet.cli.model import Given
     from lumpnet.cli.show import show as run
 
     with failing_politely():
-        raise typer.Exit(run(model, json=json))
+        raise typer.Exit(run(Given(str(model), weights, input_shape or []), json=json))
 
 
 @app.command()
@@ -71,15 +77,19 @@ def reduce(
     certificate: Annotated[Optional[Path], typer.Option(help="The certificate (default: OUT.cert.json).")] = None,  # noqa: UP045
     require: Annotated[Require, typer.Option(help="exact: decline merges whose weights would be rounded.")] = Require.nearest,
     dtype: Annotated[Optional[Dtype], typer.Option(help="Type of the emitted weights (default: as stored).")] = None,  # noqa: UP045
+    weights: Weights = None,
+    input_shape: Shapes = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Remove what exact lumping can remove; write the smaller network and its certificate."""
+    from lumpnet.cli.model import Given
     from lumpnet.cli.reduce import reduce as run
 
     with failing_politely():
-        raise typer.Exit(run(model, out, certificate, require.value, dtype.value if dtype else None, json=json, quiet=quiet, verbose=verbose))
+        given = Given(str(model), weights, input_shape or [])
+        raise typer.Exit(run(given, out, certificate, require.value, dtype.value if dtype else None, json=json, quiet=quiet, verbose=verbose))
 
 
 @app.command()

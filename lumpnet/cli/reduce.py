@@ -7,26 +7,33 @@ from pathlib import Path
 
 from rich.table import Table
 
-from lumpnet.api import Reduction, verdict_line
+from lumpnet.api import Reduction, beside, verdict_line
 from lumpnet.api import reduce as run
 from lumpnet.cli.console import count, fail, out, percent, print_json, printable, progress
+from lumpnet.cli.model import Given
 from lumpnet.quotient.explain import RULES
 
 
-def reduce(model: Path, target: Path, certificate: Path | None, require: str, dtype: str | None, *, json: bool, quiet: bool, verbose: bool) -> int:
+def reduce(given: Given, target: Path, certificate: Path | None, require: str, dtype: str | None, *, json: bool, quiet: bool, verbose: bool) -> int:
     """Returns the exit code of the checker's verdict; files are written only for a proved one."""
-    if target.suffix != ".safetensors":
-        fail(f"{target}: the output is a lumpnet network file, so its name ends in .safetensors. Try: -o {target.with_suffix('.safetensors')}")
+    if target.suffix not in (".safetensors", ".onnx"):
+        what = "a lumpnet network file or an ONNX model, so its name ends in .safetensors or .onnx"
+        fail(f"{target}: the output is {what}. Try: -o {target.with_suffix('.safetensors')}")
     certificate = certificate or target.with_name(f"{target.name}.cert.json")
-    if len({os.path.realpath(p) for p in (model, target, certificate)}) < 3:
+    networks = [p for p in beside(target) if p != target] if target.suffix == ".onnx" or not given.is_network else []
+    files = (target, certificate, *networks)
+    if len({os.path.realpath(p) for p in (*given.files(), *files)}) < len(given.files()) + len(files):
         fail("the model, the output and the certificate are three different files. Try: another -o or --certificate")
-    for path in (target, certificate):
+    for path in files:
         if path.is_dir() or not path.parent.is_dir():
             fail(f"{path}: cannot be written. Expected a file in an existing folder. Try: another -o or --certificate.")
     with progress(not json and not quiet) as tell:
-        result = run(str(model), require=require, dtype=dtype, progress=tell)
+        tell("lift")
+        result = run(*given.arguments(), require=require, dtype=dtype, progress=tell)
     if result.verdict.exit_code == 0:
         result.save(target, certificate)
+        if target.suffix == ".safetensors" and networks:
+            result.original.save(networks[0])
     if json:
         print_json(result.as_dict())
         return result.verdict.exit_code
@@ -36,7 +43,7 @@ def reduce(model: Path, target: Path, certificate: Path | None, require: str, dt
         for who in getattr(result.verdict, "vouched_by", ()):
             out.print(f"vouched for by: {printable(who)}")
         if result.verdict.exit_code == 0:
-            out.print(f"wrote {printable(target)} and {printable(certificate)}", soft_wrap=True)
+            out.print(f"wrote {', '.join(printable(p) for p in files[:-1])} and {printable(files[-1])}", soft_wrap=True)
     out.print(printable(verdict_line(result.verdict)), soft_wrap=True)
     return result.verdict.exit_code
 

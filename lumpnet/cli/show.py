@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import networkx as nx
@@ -10,14 +9,15 @@ from rich.table import Table
 
 from lumpnet.api import Network, as_network
 from lumpnet.cli.console import count, out, print_json, printable
+from lumpnet.cli.model import Given
 from lumpnet.ops import get
 from lumpnet.ops.sites import rules, sites
 from lumpnet.quotient.explain import measure, pinned
 
 
-def show(model: Path, json: bool) -> int:
+def show(given: Given, json: bool) -> int:
     """Print the table (or JSON); always exit code 0 for a readable model."""
-    data = describe(as_network(str(model)))
+    data = describe(as_network(*given.arguments()))
     if json:
         print_json(data)
     else:

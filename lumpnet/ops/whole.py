@@ -1,4 +1,4 @@
-"""Operators that need their operands whole: softmax mixes units, opaque is unknown. Both pin."""
+"""Operators that need their operands whole: products and quotients of values, and opaque calls. All pin."""
 
 from __future__ import annotations
 
@@ -7,27 +7,49 @@ from typing import Any
 
 import numpy as np
 
-from lumpnet.errors import NoExactValue
+from lumpnet.errors import GraphError, NoExactValue
 from lumpnet.ir import Shape
 from lumpnet.ops.base import Params, Pin, Site
 from lumpnet.ops.registry import register
 
 
 @register
-class Softmax(Pin):
-    kind = "softmax"
+class Matmul(Pin):
+    """(..., n, k) @ (..., k, m), the leading axes equal."""
+
+    kind = "matmul"
 
     def infer(self, shapes: Sequence[Shape], attrs: Any, params: Params) -> Shape:
-        return tuple(shapes[0])
+        a, b = shapes
+        if len(a) != len(b) or len(a) < 3 or a[:-2] != b[:-2] or a[-1] != b[-2]:
+            raise GraphError("matmul", f"operands of shapes {a} and {b}", "(..., n, k) and (..., k, m)")
+        return (*a[:-1], b[-1])
 
     def run(self, site: Site, xs: Sequence[np.ndarray]) -> np.ndarray:
-        if xs[0].dtype == object:
-            raise NoExactValue(site.node.name, "softmax is irrational")
-        e = np.exp(xs[0] - xs[0].max(axis=site.attrs["axis"], keepdims=True))
-        return np.asarray(e / e.sum(axis=site.attrs["axis"], keepdims=True))
+        return np.asarray(xs[0] @ xs[1])
 
     def why_pinned(self, site: Site) -> str:
-        return "softmax mixes its units"
+        return "a product of two values adds up products of their units"
+
+
+@register
+class Div(Pin):
+    kind = "div"
+
+    def infer(self, shapes: Sequence[Shape], attrs: Any, params: Params) -> Shape:
+        a, b = shapes
+        if len(a) != len(b) or any(m != n and 1 not in (m, n) for m, n in zip(a, b, strict=True)):
+            raise GraphError("div", f"operands of shapes {a} and {b}", "equal shapes, or size 1 along positions")
+        return tuple(n if m == 1 else m for m, n in zip(a, b, strict=True))
+
+    def run(self, site: Site, xs: Sequence[np.ndarray]) -> np.ndarray:
+        if xs[1].dtype == object and not xs[1].all():
+            raise NoExactValue(site.node.name, "it divides by zero")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(xs[0] / xs[1])
+
+    def why_pinned(self, site: Site) -> str:
+        return "no rule for the quotient of two values"
 
 
 @register
@@ -37,7 +59,7 @@ class Opaque(Pin):
     kind = "opaque"
 
     def run(self, site: Site, xs: Sequence[np.ndarray]) -> np.ndarray:
-        raise NoExactValue(site.node.name, f"{site.attrs['target']} runs in PyTorch only")
+        raise NoExactValue(site.node.name, f"{site.attrs['target']} is not evaluated here")
 
     def why_pinned(self, site: Site) -> str:
         return f"no rule for {site.attrs['target']}"

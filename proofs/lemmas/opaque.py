@@ -1,4 +1,4 @@
-"""Opaque operators and softmax: an unknown function, so equal inputs and nothing less (pin)."""
+"""Opaque operators and those that mix units: an unknown function, so equal inputs and nothing less (pin)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from proofs.smt import Claim, Converse, SmtLemma
 from proofs.symbolic import Point, Probe, SymbolicLemma
 from proofs.worlds import World
 
-COVERS = ("opaque", "softmax")
+COVERS = ("opaque", "layer_norm", "rms_norm", "group_norm", "instance_norm", "matmul", "div")
 
 
 def pinned(world: World) -> Claim:

@@ -767,6 +767,12 @@ def embedding() -> Triple:
     return Triple(net(table, read, [2, -1]), net(table[:, [0, 4]], reduced, bias), {"e": out})
 
 
+@case
+def softmax_of_positions() -> Triple:
+    """What is added at all positions cancels; a constant has equal shares."""
+    return sandwich("softmax", hidden(s=1, t=1, c=F(1, 4)), {"axis": 3}, spatial=(2, 4), s=1, t=1, o=3)
+
+
 # --- pooling -------------------------------------------------------------------------------------
 
 

@@ -83,6 +83,8 @@ def _apply(node: N, ins: list[torch.Tensor], p: dict[str, torch.Tensor]) -> torc
             if a["causal"]:
                 scores = scores.masked_fill(~torch.ones_like(scores[0, 0], dtype=torch.bool).tril(), -torch.inf)
             return (scores.softmax(-1) @ v.repeat_interleave(a["heads"] // a["kv_heads"], 1)).transpose(1, 2).flatten(2)
+        case "layer_norm":
+            return nn.layer_norm(x, x.shape[-a["dims"] :], p.get("weight"), p.get("bias"), a["eps"])
         case "softmax":
             return x.softmax(a["axis"])
         case "rnn" | "lstm" | "gru":

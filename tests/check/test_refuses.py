@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from catalog import CASES, CLASSES, REPS, hidden
+from catalog import CASES, CLASSES, REPS, hidden, sandwich
 from forge import F, N, Triple, both, lump, set_attr, set_entry, set_lumping
 
 from lumpnet.certificate import Surd
@@ -33,6 +33,12 @@ def node(net: str, name: str, **changes: Any) -> Breaking:
             setattr(getattr(triple, net).nodes[name], key, value)
 
     return breaking
+
+
+def twice(layer: N, unit: int) -> None:
+    for role, tensor in layer.params.items():
+        layer.params[role] = np.array(tensor, copy=True)
+        layer.params[role][unit] *= 2
 
 
 def longer(net: str, name: str) -> Breaking:
@@ -146,6 +152,14 @@ forge(
     "unit 1 and its representative 0",
 )
 forge("the dilation stays upwards", "conv_transpose_depthwise", set_attr("h", "y", "dilation", [2]), "the reduced dilation")
+
+# --- softmax -------------------------------------------------------------------------------------
+forge("softmax passes no scale", "softmax_of_positions", both(lambda t: twice(t.g.nodes["h"], 2), scale("h", 2, 2)), "unit 2 claims")
+forge("nor does its output have one", "softmax_of_positions", scale("v", 2, 2), "unit 2 claims")
+forge("nor an offset", "softmax_of_positions", offset("v", 1, 3), "unit 1 claims")
+forge("a constant shares equally", "softmax_of_positions", offset("v", 3, F(1, 2)), "unit 3 claims")
+forge("with the positions it is summed over", "softmax_of_positions", both(*(set_attr(n, "v", "axis", 2) for n in "gh")), "unit 3 claims")
+forge("softmax of units is whole", "softmax_of_positions", both(*(set_attr(n, "v", "axis", 1) for n in "gh")), "along the axis that it sums over")
 
 # --- embedding -----------------------------------------------------------------------------------
 forge("every entry of a table agrees", "embedding", set_entry("g", "e", "weight", (3, 1), 6), "unit 1 is not 1 times unit 0 plus 1")
@@ -411,7 +425,7 @@ forge(
     "softmax is pinned",
     "relu",
     lambda t: [node(n, "v", kind="softmax", attrs={"axis": 1})(t) for n in "gh"],
-    "identity lumpings around an operator that mixes units",
+    "along the axis that it sums over",
 )
 forge("an opaque tensor is bitwise the same", "pinned", set_entry("h", "y", "0", 1, -0.0), "the reduced tensor '0' is another one")
 forge("an opaque call is the same", "pinned", lambda t: set_attr("h", "y", "target", "aten.rms_norm.default")(t), "the reduced target")
@@ -548,6 +562,31 @@ def test_a_forgery_is_refuted(law: str, tmp_path: Path) -> None:
     assert isinstance(verdict, Refuted), verdict
     assert verdict.what == "certificate"
     assert re.search(message, verdict.reason), verdict.reason
+
+
+MIXING: dict[str, dict[str, Any]] = {
+    "layer_norm": {"dims": 1, "eps": 0.5},
+    "rms_norm": {"dims": 1, "eps": 0.5},
+    "group_norm": {"groups": 2, "eps": 0.5},
+    "instance_norm": {"eps": 0.5},
+}
+
+
+@pytest.mark.parametrize("kind", [*MIXING, "matmul", "div"])
+def test_what_mixes_units_is_not_lumped(kind: str, tmp_path: Path) -> None:
+    """A constant, copies, scales, ghosts: none of it passes a normalisation, a product or a quotient of values."""
+    triple = sandwich(kind, hidden(), MIXING.get(kind, {}), spatial=(2, 4))
+    if kind not in MIXING:
+        for net in (triple.g, triple.h):
+            net.nodes["v"].inputs = ["h", "h"]
+            if kind == "matmul":
+                square = (None, net.nodes["h"].shape[1], 3, 3)
+                net.inputs["x"] = (None, 2, 3, 3)
+                for node in net.nodes.values():
+                    node.shape = (*node.shape[:2], *square[2:])
+    verdict = triple.verdict(tmp_path)
+    assert isinstance(verdict, Refuted), verdict
+    assert "around an operator that mixes units" in verdict.reason
 
 
 def test_the_catalogue_holds_before_it_is_broken(tmp_path: Path) -> None:

@@ -27,10 +27,16 @@ from lumpnet.ops.sites import run
 from lumpnet.partition import GONE, Lumping, discrete, normal_form, nothing, refine
 from proofs import registry
 
-IRRATIONAL = ("tanh", "sigmoid", "silu", "gelu", "softmax", "batch_norm", "attention", "rnn", "lstm", "gru")
+NORMS = ("layer_norm", "rms_norm", "group_norm", "instance_norm")
+IRRATIONAL = (*NORMS, "div", "tanh", "sigmoid", "silu", "gelu", "softmax", "batch_norm", "attention", "rnn", "lstm", "gru")
 """Kinds without rational values at most rational inputs (a batch norm has them where its variances are squares)."""
-ALIASES = {"dropout": "identity", "adaptive_avg_pool": "adaptive_pool", "adaptive_max_pool": "adaptive_pool", "softmax": "opaque"}
-ALIASES |= dict.fromkeys(("rnn", "lstm", "gru"), "recurrent")
+ALIASES = {
+    "dropout": "identity",
+    "adaptive_avg_pool": "adaptive_pool",
+    "adaptive_max_pool": "adaptive_pool",
+    **dict.fromkeys(("layer_norm", "rms_norm", "group_norm", "instance_norm", "matmul", "div"), "opaque"),
+    **dict.fromkeys(("rnn", "lstm", "gru"), "recurrent"),
+}
 """Kinds whose lemma stands under another name."""
 NOT_MAXIMAL: dict[str, tuple[Callable[[Site], bool], str]] = {
     "avg_pool": (lambda site: True, "windows whose weights all sum to one number other than 1 would pass offsets, multiplied by it"),
@@ -43,6 +49,10 @@ NOT_MAXIMAL: dict[str, tuple[Callable[[Site], bool], str]] = {
     "index_select": (
         lambda site: bool(site.axis == site.attrs["axis"]),
         "a selection cannot scale: where the double of a unit is chosen first, or alone, the two units stay apart",
+    ),
+    "softmax": (
+        lambda site: site.shape[site.attrs["axis"]] in (1, 2),
+        "the share of a lone position is 1, and that of one of two is 1 minus the other's",
     ),
     "conv": (lambda site: bool(site.attrs["groups"] > 1), "outputs of different groups are compared place by place"),
     "conv_transpose": (lambda site: bool(site.attrs["groups"] > 1), "as for conv"),
@@ -80,7 +90,9 @@ class Example:
     def numbers(self, rng: np.random.Generator, count: int) -> dict[str, np.ndarray]:
         """Something for every operand."""
         sizes = [(count, *(int(d or 0) for d in s[1:])) for s in self.shapes]
-        return {f"x{k}": quarters(rng, *s) if self.choices is None else rng.integers(self.choices, size=s) for k, s in enumerate(sizes)}
+        return {
+            f"x{k}": quarters(rng, *s) + (self.kind == "div") / 8 if self.choices is None else rng.integers(self.choices, size=s) for k, s in enumerate(sizes)
+        }
 
     def site(self) -> Site:
         """The node as it stands behind values with the unit axis `axis`."""
@@ -276,6 +288,26 @@ def recurrent(kind: str, gates: int, *attrs: dict[str, Any]) -> Callable[[np.ran
 def softmax(rng: np.random.Generator) -> Iterator[Example]:
     for axis in (1, 2):
         yield Example("softmax", ((None, 4, 3),), {"axis": axis})
+    for axis in (1, 3):
+        yield Example("softmax", ((None, 3, 4, 2),), {"axis": axis}, axis=2)
+
+
+def normalisation(kind: str, shapes: Sequence[tuple[int, ...]], **attrs: Any) -> Callable[[np.random.Generator], Iterator[Example]]:
+    """Over the last `dims` axes, or with weights along axis 1."""
+
+    def examples(rng: np.random.Generator) -> Iterator[Example]:
+        for shape, roles, eps in product(shapes, [(), ("weight",), ("weight", "bias")], [1e-5, 0.5]):
+            if (kind == "rms_norm") <= ("bias" not in roles):
+                dims = attrs.get("dims")
+                size = shape[len(shape) - dims :] if dims else shape[:1]
+                yield Example(kind, ((None, *shape),), attrs | {"eps": eps}, {role: quarters(rng, *size) for role in roles})
+
+    return examples
+
+
+def matmul(rng: np.random.Generator) -> Iterator[Example]:
+    yield Example("matmul", ((None, 3, 4), (None, 4, 2)))
+    yield Example("matmul", ((None, 2, 3, 4), (None, 2, 4, 5)))
 
 
 def opaque(rng: np.random.Generator) -> Iterator[Example]:
@@ -295,6 +327,12 @@ EXAMPLES: dict[str, Callable[[np.random.Generator], Iterator[Example]]] = {
     "conv": conv,
     "conv_transpose": conv_transpose,
     "embedding": embedding,
+    "layer_norm": normalisation("layer_norm", [(4,), (3, 4)], dims=1),
+    "rms_norm": normalisation("rms_norm", [(3, 4), (2, 3, 4)], dims=2),
+    "group_norm": normalisation("group_norm", [(4, 3), (4, 2, 3)], groups=2),
+    "instance_norm": normalisation("instance_norm", [(4, 3), (4, 2, 3)]),
+    "matmul": matmul,
+    "div": pairwise("div"),
     "batch_norm": batch_norm,
     "relu": elementwise("relu"),
     "leaky_relu": elementwise("leaky_relu", {"slope": 0.125}, {"slope": float(np.float32(0.01))}, {"slope": -0.5}),

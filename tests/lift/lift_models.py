@@ -102,6 +102,32 @@ def upwards() -> Case:
     return net, (torch.randn(2, 3, 3, 4),)
 
 
+class Normalised(nn.Module):
+    """Every normalisation by a sample's own statistics, as modules and as functions; a product and a quotient of two values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(3, 4, 1), nn.GroupNorm(2, 4), nn.InstanceNorm2d(4, affine=True), nn.InstanceNorm2d(4))
+        self.layer, self.plain, self.rms = nn.LayerNorm((4, 4)), nn.LayerNorm(4, elementwise_affine=False, eps=1e-3), nn.RMSNorm(4)
+        self.rms_eps, self.group = nn.RMSNorm(4, eps=1e-4, elementwise_affine=False), nn.GroupNorm(1, 4, affine=False)
+        self.shift = nn.Parameter(torch.randn(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.group(self.first(x)).permute(0, 2, 3, 1)
+        h = self.rms(self.layer(h)) + self.rms_eps(self.plain(h))
+        h = F.layer_norm(h, (4,), bias=self.shift)
+        return torch.matmul(h.softmax(2), h.transpose(-1, -2).sigmoid()) / (h.sigmoid().mean(3, keepdim=True) + 1)
+
+
+def normalised() -> Case:
+    return Normalised(), (torch.randn(2, 3, 3, 4),)
+
+
+def lookup() -> Case:
+    net = nn.Sequential(nn.Embedding(11, 4, padding_idx=2), nn.Linear(4, 3), nn.Softmax(1), nn.Linear(3, 2))
+    return net, (torch.randint(0, 11, (2, 3)),)
+
+
 class Residual(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
@@ -344,7 +370,7 @@ def double() -> Case:
 MODELS: dict[str, Callable[[], Case]] = {
     f.__name__: f
     for f in (
-        mlp, cnn, conv1d, conv3d, upwards, resnet, mobilenet, concat, tied, shared, functional, pruned,
+        mlp, cnn, conv1d, conv3d, upwards, normalised, lookup, resnet, mobilenet, concat, tied, shared, functional, pruned,
         transformer, recurrent, shuffle, two_inputs, inexact, lone_layer, mixing, double,
     )
 }  # fmt: skip

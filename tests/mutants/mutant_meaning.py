@@ -191,8 +191,9 @@ def _apply(node: Json, ins: list[Exact], p: dict[str, Exact], roots: Roots, raw:
             total = x.ints.sum(axis=tuple(a["axes"]), keepdims=a["keepdim"])
             return Exact(np.asarray(total, dtype=object), x.den * math.prod(x.ints.shape[k] for k in a["axes"]))
         case "softmax":
-            total = Exact(x.ints.sum(axis=a["axis"], keepdims=True) * (2 + a["axis"]), x.den)
-            return _polynomial(x, x.ints, 1, 0).plus(total)
+            count = x.ints.shape[a["axis"]]
+            away = Exact(x.ints * count - x.ints.sum(axis=a["axis"], keepdims=True), x.den * count)  # what is added to all entries cancels
+            return _polynomial(away, away.ints, 1 + a["axis"], 1).plus(_number(Fraction(1, count)))
         case "opaque":
             return _opaque(node, ins, raw)
     raise Undefined(f"no meaning for {node['kind']}")

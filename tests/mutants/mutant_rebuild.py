@@ -82,7 +82,8 @@ def exact_params(g: Net, lumpings: Json, node: Json, kind: str, groups: int = 1)
         return {"value": _array([value[u] for u in rows(lumpings[node["name"]], node["shape"], node["attrs"]["axis"]).kept()])}
     if node["kind"] in ("linear", "conv", "conv_transpose"):
         found = _affine(g, lumpings, node, groups)
-        return found if kind != "constant" else {"value": found.get("bias", _array([0] * node["shape"][1 if node["kind"] != "linear" else -1]))}
+        rows_left = found["weight"].shape[node["kind"] == "conv_transpose"]
+        return found if kind != "constant" else {"value": found.get("bias", _array([0] * rows_left))}
     if node["kind"] == "embedding":
         out = rows(lumpings[node["name"]], node["shape"], len(node["shape"]) - 1)
         return {"weight": _array(own["weight"][:, out.kept()].tolist())}

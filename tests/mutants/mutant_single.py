@@ -478,6 +478,23 @@ def table(rng: random.Random) -> Triple:
     return case.finish("v", len(spatial) + 1, x.json(len(spatial) + 1))
 
 
+def softmax(rng: random.Random) -> Triple:
+    case, n = Case(rng, rng.choice([(2,), (3, 2)])), rng.randint(1, 4)
+    x = rowset(n, rng)
+    case.hidden("h", x)
+    axis = rng.choice([1, 2, 2, 2, len(case.spatial) + 1])
+    case.node("v", "softmax", ["h"], {"axis": axis})
+    out = guess(x, own(n), rng)
+    for i in range(n):
+        if out.labels[i] is None:
+            out.offset[i] = rng.choice([Fraction(1, case.shapes["h"][axis]), out.offset[i]])
+        elif rng.random() < 0.7:
+            out.scale[i], out.offset[i] = x.scale[i] if rng.random() < 0.5 else Fraction(1), Fraction(0)
+    for c in {c for c in out.labels if c is not None}:
+        out.scale[out.labels.index(c)], out.offset[out.labels.index(c)] = Fraction(1), Fraction(0)
+    return case.finish("v", 1, out.json(1))
+
+
 CLIPS = [(-1.0, 1.0), (0.0, 6.0), (-2.0, 1.0), (1.0, 1.0), (-1, 1)]
 CASES: dict[str, Callable[[random.Random], Triple]] = {
     "relu": elementwise("relu", lambda rng: {}),
@@ -506,6 +523,7 @@ CASES: dict[str, Callable[[random.Random], Triple]] = {
     "conv": convolution,
     "conv_transpose": transposed,
     "embedding": table,
+    "softmax": softmax,
 }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from mutant_campaign import Judge, Result, examine
 
-from lumpnet.check.rules import affine, arithmetic, elementwise, entries, layout, lookup, norm, pooling
+from lumpnet.check.rules import affine, arithmetic, elementwise, entries, layout, lookup, norm, pooling, softmax
 
 
 def trials(name: str, count: int, seed: int, folder: Path) -> Result:
@@ -55,6 +55,7 @@ HOLES: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "taps read": (affine, "taps_read", lambda n, kernel, *rest: np.ones((1, kernel), np.bool_), "conv_transpose"),
     "rows of a transposed weight": (affine.Affine, "proportional", nothing, "conv_transpose"),
     "every entry of a table": (lookup, "_follows", lambda *args: True, "embedding"),
+    "scale before a softmax": (softmax, "_shifted", lambda *args: True, "softmax"),
     "equal rows": (affine.Affine, "proportional", nothing, "conv"),
     "offsets": (affine.Affine, "offsets", nothing, "conv"),
     "functions": (elementwise, "carry", nothing, "relu"),

@@ -9,30 +9,22 @@ import proofs
 from proofs.lemma import Fails, Holds, Lemma
 from proofs.registry import covers, every, of_rule, rules
 
+PINNED = ("layer_norm", "rms_norm", "group_norm", "instance_norm", "matmul", "div")
 KINDS = [
-    *("add", "mul", "mul_constant", "add_constant", "div_constant", "constant", "concat", "reshape", "permute", "index_select", "softmax", "opaque"),
-    *(
-        "linear",
-        "conv",
-        "conv_transpose",
-        "embedding",
-        "batch_norm",
-        "relu",
-        "leaky_relu",
-        "hardtanh",
-        "tanh",
-        "sigmoid",
-        "silu",
-        "gelu",
-        "identity",
-        "dropout",
-    ),
+    *("linear", "conv", "conv_transpose", "embedding", "batch_norm", "relu", "leaky_relu", "hardtanh", "tanh", "sigmoid", "silu", "gelu"),
+    *("identity", "dropout", "add", "mul", "mul_constant", "add_constant", "div_constant", "constant", "concat", "reshape", "permute"),
+    *("index_select", "softmax", "opaque", *PINNED),
     *("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "mean"),
     *("rnn", "lstm", "gru", "attention"),
 ]
 GENERAL = ["unobserved", "constants", "composition", "rounding"]
-SHARED = {"dropout": "identity", "adaptive_avg_pool": "adaptive_pool", "adaptive_max_pool": "adaptive_pool", "softmax": "opaque"}
-SHARED |= dict.fromkeys(("rnn", "lstm", "gru"), "recurrent")
+SHARED = {
+    "dropout": "identity",
+    "adaptive_avg_pool": "adaptive_pool",
+    "adaptive_max_pool": "adaptive_pool",
+    **dict.fromkeys(("layer_norm", "rms_norm", "group_norm", "instance_norm", "matmul", "div"), "opaque"),
+    **dict.fromkeys(("rnn", "lstm", "gru"), "recurrent"),
+}
 LEMMAS = every()
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction as F
 import pytest
 import torch
 from torch import nn
-from trap import accepted, linear, mlp, net, read, reduced, refused, units
+from trap import accepted, linear, mlp, net, pointwise, read, reduced, refused, units
 
 import lumpnet
 
@@ -133,3 +133,23 @@ def test_dropout_stays_for_training():
     model.train()
     torch.manual_seed(0)
     assert len({tuple(model(x).detach().flatten().tolist()) for _ in range(20)}) > 1
+
+
+def test_softmax_of_positions_forgets_what_is_added():
+    """Unit by unit: offsets cancel, constants become equal shares, scales stay apart; over the units nothing merges."""
+    rows, bias = [[1, 2], [1, 2], [2, 4], [0, 0], [0, 0]], [1, 4, 2, 7, -3]
+    for axis, left in ((2, 2), (3, 2), (1, 5)):
+        found = reduced(net(pointwise(rows, bias), nn.Softmax(axis), pointwise(read(5), [1, 2])), torch.zeros(2, 2, 3, 4))
+        assert units(found, "0") == left
+        if axis > 1:
+            accepted(found.original.graph, {"0": {1: (0, 1, 3)}, "1": {1: (0, 1, 0)}})
+            refused(found.original.graph, {"0": {1: (0, 1, 3)}, "1": {1: (0, 1, 3)}})
+            refused(found.original.graph, {"0": {2: (0, 2, 0)}, "1": {2: (0, 2, 0)}})
+
+
+def test_units_around_normalisations_stay():
+    """Copies in front of them are read by the normalisation itself; every one is named."""
+    for layer in (nn.GroupNorm(1, 2), nn.InstanceNorm2d(2, affine=True), nn.LayerNorm((2, 3, 4))):
+        found = reduced(net(pointwise([[1, 2], [1, 2]], [1, 1]), layer, pointwise(read(2), [1, 2])), torch.zeros(2, 2, 3, 4))
+        assert units(found, "0") == 2
+        assert [reason.split()[0] for _, reason in found.pinned] == [type(layer).__name__.removesuffix("Norm2d").removesuffix("Norm").lower()]

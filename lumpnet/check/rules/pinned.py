@@ -1,4 +1,4 @@
-"""Operators that carry no relation but equality: softmax and opaque calls, and any operator between equal values.
+"""Operators that carry no relation but equality: normalisations, products of values, opaque calls, and any operator between equal values.
 
 Equal inputs, the same operator and the same numbers give equal outputs; this
 needs no knowledge of the operator.
@@ -6,9 +6,12 @@ needs no knowledge of the operator.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 
-from lumpnet.check.graph import Case, Kind, Node, integer
+from lumpnet.check.graph import Case, Kind, Node, integer, number
 from lumpnet.check.numbers import Array
 from lumpnet.check.outcome import Refusal
 from lumpnet.check.relation import Shape
@@ -37,10 +40,43 @@ def _refuse_lumping(case: Case) -> str:
     raise Refusal(case.where, "an input or the output is lumped, dropped or constant", "identity lumpings around an operator that mixes units")
 
 
-def _softmax_shape(node: Node, ins: list[Shape]) -> Shape:
-    if node.attrs["axis"] >= len(ins[0]):
-        raise ValueError(f"axis {node.attrs['axis']} of an input of shape {ins[0]}")
-    return ins[0]
+def _normalised(axes: Callable[[Node, Shape], Shape]) -> Kind:
+    """A normalisation with weights of the sizes that `axes` gives."""
+
+    def shape(node: Node, ins: list[Shape]) -> Shape:
+        sizes = axes(node, ins[0])
+        if any(tensor.data.shape != sizes for tensor in node.params.values()):
+            raise ValueError(f"parameters that are not of shape {sizes}")
+        return ins[0]
+
+    return Kind(shape, _refuse_lumping, optional=("weight", "bias"), attrs={"eps": number})
+
+
+def _last_axes(node: Node, x: Shape) -> Shape:
+    if not node.attrs["dims"] < len(x):
+        raise ValueError(f"the last {node.attrs['dims']} axes of an input of shape {x}")
+    return x[-node.attrs["dims"] :]
+
+
+def _channels(node: Node, x: Shape) -> Shape:
+    groups = node.attrs.get("groups", 1)
+    if len(x) < 3 - ("groups" in node.attrs) or (x[1] or 0) % groups:
+        raise ValueError(f"{groups} groups of an input of shape {x}")
+    return (x[1],)
+
+
+def _matmul_shape(node: Node, ins: list[Shape]) -> Shape:
+    a, b = ins
+    if len(a) != len(b) or len(a) < 3 or a[:-2] != b[:-2] or a[-1] != b[-2]:
+        raise ValueError(f"inputs of the shapes {a} and {b}")
+    return (*a[:-1], b[-1])
+
+
+def _quotient_shape(node: Node, ins: list[Shape]) -> Shape:
+    a, b = ins
+    if len(a) != len(b) or any(m != n and m != 1 and n != 1 for m, n in zip(a, b, strict=True)):
+        raise ValueError(f"inputs of the shapes {a} and {b}")
+    return tuple(n if m == 1 else m for m, n in zip(a, b, strict=True))
 
 
 def _opaque_shape(node: Node, ins: list[Shape]) -> Shape:
@@ -67,7 +103,12 @@ def _same_bytes(one: Array, two: Array) -> bool:
 
 
 KINDS = {
-    "softmax": Kind(_softmax_shape, _refuse_lumping, attrs={"axis": integer(1)}),
+    "layer_norm": replace(_normalised(_last_axes), attrs={"dims": integer(1), "eps": number}),
+    "rms_norm": replace(_normalised(_last_axes), attrs={"dims": integer(1), "eps": number}, optional=("weight",)),
+    "group_norm": replace(_normalised(_channels), attrs={"groups": integer(1), "eps": number}),
+    "instance_norm": _normalised(_channels),
+    "matmul": Kind(_matmul_shape, _refuse_lumping, inputs=2),
+    "div": Kind(_quotient_shape, _refuse_lumping, inputs=2),
     "opaque": Kind(
         _opaque_shape,
         _opaque,

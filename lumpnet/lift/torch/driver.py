@@ -16,7 +16,7 @@ from lumpnet.ir import FLOATS, Graph, Shape
 from lumpnet.lift.torch import kinds as _kinds  # noqa: F401  (fills the registry)
 from lumpnet.lift.torch.assemble import Draft, assemble
 from lumpnet.lift.torch.call import Call
-from lumpnet.lift.torch.export import export_module
+from lumpnet.lift.torch.export import Exported, export_module
 from lumpnet.lift.torch.heads import attended
 from lumpnet.lift.torch.layouts import FOLLOWED, Layouts, Place
 from lumpnet.lift.torch.names import Stack, common, stack_of
@@ -25,6 +25,9 @@ from lumpnet.lift.torch.operands import Deferred, Form, Items, Operand, Param, P
 from lumpnet.lift.torch.program import Program, dtype_name, extents
 from lumpnet.lift.torch.registry import CONVERTERS, EXPANDERS, FOLDERS, SPLITTERS, Emit
 from lumpnet.lift.torch.tidy import read_only, tidied
+
+FOLDED = 1 << 24
+"""So many numbers may be folded from few: a file can ask for any number of copies."""
 
 NUMBERS = (torch.SymInt, torch.SymFloat, torch.SymBool, int, float)
 
@@ -37,7 +40,12 @@ def lift_module(module: nn.Module, example_inputs: tuple[torch.Tensor, ...]) -> 
     node. Raises `LiftError` where the network cannot be written down without
     changing it, and `GraphError` for NaN or infinite parameters.
     """
-    lifting = _Lifting(Program(export_module(module, example_inputs)))
+    return lift_exported(export_module(module, example_inputs))
+
+
+def lift_exported(exported: Exported) -> Graph:
+    """The graph of an exported program, whoever exported it. Raises as `lift_module` does."""
+    lifting = _Lifting(Program(exported))
     outputs: list[Val] = []
     for node in lifting.program.exported.program.graph.nodes:
         if node.op == "call_function":
@@ -93,7 +101,7 @@ class _Lifting:
 
     def _operator(self, node: FxNode) -> Operand:
         call, target = self._as_call(node), str(node.target)
-        if call.operands and all(isinstance(o, Param) for o in call.operands.values()) and target in FOLDERS:
+        if target in FOLDERS and _modest(call):
             folded = FOLDERS[target](call)
             if folded is not None:
                 return folded
@@ -263,6 +271,13 @@ class _Lifting:
 def _reads_first(node: FxNode) -> bool:
     """Converters speak of the first output of an operator with several."""
     return not isinstance(node.meta["val"], tuple | list) or any(user.args[1] == 0 for user in node.users)
+
+
+def _modest(call: Call) -> bool:
+    """Whether the call reads parameters alone and gives not many more numbers than they hold."""
+    sizes = [o.tensor.numel() for o in call.operands.values() if isinstance(o, Param)]
+    result = call.node.meta["val"]
+    return bool(sizes) and len(sizes) == len(call.operands) and isinstance(result, torch.Tensor) and result.numel() <= max(FOLDED, 4 * sum(sizes))
 
 
 def _placed(call: Deferred, operands: Mapping[FxNode, Operand]) -> bool:

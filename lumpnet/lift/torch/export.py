@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import inspect
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,11 +18,24 @@ from lumpnet.errors import LiftError
 
 @dataclass(frozen=True)
 class Exported:
-    """The program, the copy whose tensors it refers to, and the names of the inputs."""
+    """A program and what is known of the module it came from, whoever exported it.
+
+    `modules` has every module by its path, the network itself under "";
+    `parameters` and `others` (buffers, constants) have every name of every
+    tensor. `aliases` maps names in the program to those, where they differ.
+    """
 
     program: ExportedProgram
-    module: nn.Module
     inputs: tuple[str, ...]
+    modules: Mapping[str, nn.Module]
+    parameters: Mapping[str, torch.Tensor]
+    others: Mapping[str, torch.Tensor]
+    notes: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"network {type(self.modules['']).__name__}"
 
 
 def export_module(module: nn.Module, example_inputs: tuple[Any, ...]) -> Exported:
@@ -41,7 +55,16 @@ def export_module(module: nn.Module, example_inputs: tuple[Any, ...]) -> Exporte
             "a forward whose path does not depend on the data and that accepts every batch size on axis 0",
             "replace control flow on tensor values and sizes that fix the batch (use x.shape[0], not a number), or lift the part of the network without it",
         ) from error
-    return Exported(program, twin, names)
+    return _described(program, twin, names)
+
+
+def _described(program: ExportedProgram, module: nn.Module, inputs: tuple[str, ...]) -> Exported:
+    """The program of a module that is at hand: a copy whose tensors it refers to."""
+    parameters = dict(module.named_parameters(remove_duplicate=False))
+    constants = {k: v for k, v in program.constants.items() if isinstance(v, torch.Tensor)}
+    others = {k: v for k, v in (constants | dict(module.named_buffers(remove_duplicate=False))).items() if k not in parameters}
+    notes = vars(module).get("lumpnet_notes", ())  # what a lowered network was told when it was lifted
+    return Exported(program, inputs, dict(module.named_modules(remove_duplicate=False)), parameters, others, tuple(notes))
 
 
 def _first_line(error: Exception) -> str:

@@ -22,6 +22,18 @@ from lumpnet.lift.torch.names import stack_of
 from lumpnet.lift.torch.operands import Form, Operand, Param
 
 Env = dict[FxNode, Operand]
+MASKS = frozenset(
+    f"aten.{name}"
+    for name in (
+        *("eq.Scalar", "ne.Scalar", "gt.Scalar", "lt.Scalar", "ge.Scalar", "le.Scalar", "eq.Tensor", "gt.Tensor", "lt.Tensor", "ge.Tensor", "le.Tensor"),
+        *("logical_not.default", "bitwise_not.default", "tril.default", "triu.default", "ones.default", "zeros.default", "full.default", "arange.default"),
+        *("ones_like.default", "zeros_like.default", "full_like.default", "masked_fill.Scalar", "_to_copy.default", "to.dtype", "scalar_tensor.default"),
+        *("alias.default", "clone.default", "slice.Tensor", "select.int", "unsqueeze.default", "view.default", "reshape.default", "expand.default"),
+        *("transpose.int", "permute.default", "lift_fresh_copy.default"),
+    )
+)
+"""What constant masks are made of."""
+MAX_MASK = 1 << 24
 
 
 def attended(call: Call, layouts: Layouts, env: Env) -> Place | None:
@@ -146,15 +158,16 @@ def _constant(node: Any, env: Env) -> torch.Tensor | None:
     known = env.get(node)
     if isinstance(known, Param):
         return known.tensor
-    if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload) or torch.Tag.nondeterministic_seeded in node.target.tags:
+    value = node.meta.get("val")
+    if str(node.target) not in MASKS or not isinstance(value, torch.Tensor) or any(type(n) is not int for n in value.shape) or value.numel() > MAX_MASK:
         return None
     found = dict(_constants(node, env))
     if len(found) < len(node.all_input_nodes):
         return None
     args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), lambda n: found[n])
     with torch.no_grad():
-        value = node.target(*args, **kwargs)
-    return value if isinstance(value, torch.Tensor) else None
+        made: torch.Tensor = node.target(*args, **kwargs)  # type: ignore[operator]
+    return made
 
 
 def _constants(node: FxNode, env: Env) -> Iterator[tuple[FxNode, torch.Tensor]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,28 +32,29 @@ class Program:
 
     def __post_init__(self) -> None:
         """Raises `LiftError` where an input has lost its batch axis, or is neither tensor nor parameter."""
-        self.modules: dict[str, nn.Module] = dict(self.exported.module.named_modules(remove_duplicate=False))
-        parameters = dict(self.exported.module.named_parameters(remove_duplicate=False))
-        buffers = dict(self.exported.module.named_buffers(remove_duplicate=False))
-        constants = {k: v for k, v in self.exported.program.constants.items() if isinstance(v, torch.Tensor)}
-        others = {k: v for k, v in (constants | buffers).items() if k not in parameters}
-        self.state = State(parameters.items(), others.items())
-        self._read(parameters | others)
-        self.notes += vars(self.exported.module).get("lumpnet_notes", ())  # what a lowered network was told when it was lifted
+        self.modules: Mapping[str, nn.Module] = self.exported.modules
+        self.state = State(self.exported.parameters.items(), self.exported.others.items())
+        self._read({**self.exported.parameters, **self.exported.others})
+        self.notes += self.exported.notes
 
     def _read(self, stored: dict[str, torch.Tensor]) -> None:
         names = iter(self.exported.inputs)
         placeholders = {n.name: n for n in self.exported.program.graph.nodes if n.op == "placeholder"}
         for spec in self.exported.program.graph_signature.input_specs:
             node = placeholders.get(getattr(spec.arg, "name", ""))
+            target = self._own_name(spec.target)
             if node is not None and spec.kind == InputKind.USER_INPUT:
                 self._input(node, next(names))
-            elif node is not None and spec.target in stored:
-                self.env[node] = Param(stored[spec.target], spec.target, (spec.target,))
+            elif node is not None and target in stored:
+                self.env[node] = Param(stored[target], target, (target,))
             else:
                 raise LiftError(
                     self.name, f"export added an input of kind {spec.kind.name}", "tensors and parameters", "remove what is neither from the network"
                 )
+
+    def _own_name(self, name: str | None) -> str:
+        """The module's name for what the program may call otherwise."""
+        return self.exported.aliases.get(name or "", name or "")
 
     def _input(self, node: FxNode, name: str) -> None:
         value = node.meta["val"]
@@ -72,11 +73,13 @@ class Program:
         results: Any = output.args[0]
         for spec, result in zip(self.exported.program.graph_signature.output_specs, results, strict=True):
             if spec.kind == OutputKind.USER_INPUT_MUTATION:
-                self.notes.append(f"forward overwrites its input {spec.target!r}; the lifted network does not")
+                self.notes.append(f"forward overwrites its input {self._own_name(spec.target)!r}; the lifted network does not")
             elif spec.kind == OutputKind.USER_OUTPUT:
                 yield result
             else:
-                raise LiftError(self.name, f"forward changes {spec.target!r}", "a function of the inputs", "do not write to buffers in eval mode")
+                raise LiftError(
+                    self.name, f"forward changes {self._own_name(spec.target)!r}", "a function of the inputs", "do not write to buffers in eval mode"
+                )
 
     def shape(self, value: object, depends: bool) -> Shape | None:
         """The shape with `None` for the batch on axis 0; `None` where the value has no place in a graph.
@@ -93,7 +96,7 @@ class Program:
 
     @property
     def name(self) -> str:
-        return f"network {type(self.exported.module).__name__}"
+        return self.exported.name
 
     def layer(self, node: FxNode) -> str:
         """The innermost module of a call, in words."""

@@ -61,6 +61,9 @@ class _Lowering:
 
     def _place(self, node: Node) -> str:
         """The path of the submodule that computes the node."""
+        if str(node.attrs.get("target", "")).startswith("onnx::"):
+            hint = "write the network as ONNX: -o FILE.onnx, or lumpnet.lower.onnx.save_onnx"
+            raise GraphError(f"node {node.name!r}", f"{node.attrs['target']} is an operator of ONNX", "operators that PyTorch has", hint)
         path = node.module.path if node.module else ""
         if path in self.leaves and _same_layer(self.leaves[path], node):
             return path

@@ -41,8 +41,10 @@ def neg(call: Call) -> Form | None:
 
 @converts("aten.div.Tensor", "aten.div.Scalar")
 def div(call: Call) -> Form | None:
-    """By a constant that is not zero."""
+    """By a value, or by a constant that is not zero."""
     x, constant = call["self"], call["other"]
+    if is_batched(x) and is_batched(constant):
+        return Form("div", (x, constant)) if compatible(x.shape, constant.shape) else None
     form = _constant(call, "div_constant", "divisor", x, constant) if is_batched(x) and not is_batched(constant) else None
     return form if form is not None and bool(form.params["divisor"].tensor.all()) else None
 

@@ -16,7 +16,7 @@ CASTS = ("_to_copy.default", "to.dtype")
 def copied(call: Call) -> Form | Operand:
     """The operand itself; a node only where a dropout or identity module made the copy."""
     x = call.batched("self")
-    if x is not None and isinstance(call.module, nn.modules.dropout._DropoutNd):
+    if x is not None and isinstance(call.module, nn.modules.dropout._DropoutNd) and "p" in vars(call.module):
         return Form("dropout", (x,), {"p": call.module.p})
     if x is not None and isinstance(call.module, nn.Identity):
         return Form("identity", (x,))

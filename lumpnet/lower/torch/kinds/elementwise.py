@@ -20,6 +20,16 @@ def mul(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
     return values[0] * values[1]
 
 
+@runs("div")
+def div(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
+    return values[0] / values[1]
+
+
+@runs("matmul")
+def matmul(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
+    return values[0] @ values[1]
+
+
 @runs("add_constant")
 def add_constant(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
     return values[0] + _along(tensors["term"], values[0].ndim, attrs["axis"])

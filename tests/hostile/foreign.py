@@ -1,0 +1,47 @@
+"""One run of the real command on one file, in an empty folder of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass
+class Outcome:
+    """`memory` is the largest resident set of the process and its children, in MiB beyond the file's size; `left` is what appeared in the folder."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+    memory: float
+    left: list[str]
+
+
+def show(suffix: str, data: bytes) -> Outcome:
+    """`lumpnet show model.SUFFIX`, as a user types it beside the file."""
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        path = Path(folder) / f"model{suffix}"
+        path.write_bytes(data)
+        for link, target in (("link", "/etc/passwd"), ("linked", "/etc")):
+            (Path(folder) / link).symlink_to(target)
+        (Path(folder) / "folder").mkdir()
+        before = set(Path(folder).iterdir())
+        home = str(Path(__file__).resolve().parents[2])
+        start = time.perf_counter()
+        command = [sys.executable, "-m", "lumpnet", "show", path.name]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([home, os.environ.get("PYTHONPATH", "")])}
+        child = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment)
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = time.perf_counter() - start
+        child.returncode = os.waitstatus_to_exitcode(status)
+        left = sorted(p.name for p in Path(folder).iterdir() if p not in before)
+        if path.read_bytes() != data:
+            left.append("another file in the file's place")
+        texts = [(f.seek(0), f.read().decode())[1] for f in (out, err)]
+    return Outcome(child.returncode, *texts, seconds, usage.ru_maxrss / 1024 - len(data) / 2**20, left)
