@@ -1052,3 +1052,64 @@ def identical() -> Triple:
     triple.h = triple.g
     triple.lumpings = {}
     return triple
+
+
+# --- attention -----------------------------------------------------------------------------------
+
+
+def attending(q: Any, k: Any, v: Any, read: Any, heads: int, kv: int, causal: bool = False) -> Net:
+    """x (3 tokens of 2) -> q, k, v, rows of (weight, weight, bias) -> attention of scale 1/2 -> y."""
+    nodes = {}
+    for name, rows in (("q", q), ("k", k), ("v", v)):
+        table = np.array(rows, float)
+        nodes[name] = N("linear", (None, 3, len(table)), ["x"], {}, {"weight": arr(table[:, :2]), "bias": arr(table[:, 2])})
+    weight, bias = np.array(read[0], float), np.array(read[1], float)
+    nodes["a"] = N("attention", (None, 3, weight.shape[1]), ["q", "k", "v"], {"heads": heads, "kv_heads": kv, "scale": 0.5, "causal": causal})
+    nodes["y"] = N("linear", (None, 3, len(weight)), ["a"], {}, {"weight": arr(weight), "bias": arr(bias)})
+    return Net({"x": (None, 3, 2)}, nodes, ["y"])
+
+
+@case
+def attention() -> Triple:
+    """Head 1 is head 0 with doubled queries, halved and shifted keys, and values 3v + 5; head 3 has the value 7."""
+    q, k, v = [[1, 2, 1], [3, -1, 2]], [[2, 4, 0], [6, 2, 4]], [[1, 1, 1]]
+    q2, k2, v2 = [[1, 0, 3], [0, 1, 0]], [[1, 1, 1], [2, 0, 0]], [[0, 2, 1]]
+    other = [[5, 7, 0], [7, 5, 0]]
+    g = attending(
+        [*q, *(2 * np.array(q)), *q2, *other],
+        [*k, [1, 2, 9], [3, 1, -1], *k2, *other],
+        [*v, [3, 3, 8], *v2, [0, 0, 7]],
+        ([[1, 2, 3, 4], [0, 1, -1, 2]], [1, 0]),
+        4,
+        4,
+    )
+    h = attending([*q, *q2], [*k, *k2], [*v, *v2], ([[7, 3], [3, -1]], [39, 19]), 2, 2)
+    reps = [0, 1, 4, 5, 6, 7]
+    classes = [0, 1, 0, 1, 2, 3, 4, 5]
+    lumpings = {
+        "q": lump(classes, 4, reps, {2: 2, 3: 2}, axis=2),
+        "k": lump(classes, 4, reps, {2: F(1, 2), 3: F(1, 2)}, {2: 9, 3: -3}, axis=2),
+        "v": lump([0, 0, 1, -1], 2, [0, 2], {1: 3}, {1: 5, 3: 7}, axis=2),
+        "a": lump([0, 0, 1, -1], 2, [0, 2], {1: 3}, {1: 5, 3: 7}, axis=2),
+    }
+    return Triple(g, h, lumpings)
+
+
+@case
+def attention_narrower() -> Triple:
+    """One key head for two query heads; the first key unit is a constant, the third query unit is zero in both heads: of width 3 is left 1."""
+    g = attending(
+        [[5, 6, 0], [1, 2, 3], [0, 0, 0], [7, 8, 0], [2, 2, 1], [0, 0, 0]],
+        [[0, 0, 4], [3, 1, 2], [6, 6, 6]],
+        [[1, 2, 3]],
+        ([[1, 2]], [0]),
+        2,
+        1,
+        causal=True,
+    )
+    h = attending([[1, 2, 3], [2, 2, 1]], [[3, 1, 2]], [[1, 2, 3]], ([[1, 2]], [0]), 2, 1, causal=True)
+    lumpings = {
+        "q": lump([2, 0, -1, 3, 1, -1], 2, [1, 4, 0, 3], axis=2),
+        "k": lump([-1, 0, 1], 1, [1, 2], {}, {0: 4}, axis=2),
+    }
+    return Triple(g, h, lumpings)

@@ -77,6 +77,12 @@ def _apply(node: N, ins: list[torch.Tensor], p: dict[str, torch.Tensor]) -> torc
             return nn.adaptive_max_pool2d(x, a["output_size"])
         case "mean":
             return x.mean(a["axes"], a["keepdim"])
+        case "attention":
+            q, k, v = (t.unflatten(2, (a[key], -1)).transpose(1, 2) for t, key in zip(ins, ("heads", "kv_heads", "kv_heads"), strict=True))
+            scores = q @ k.repeat_interleave(a["heads"] // a["kv_heads"], 1).mT * a["scale"]
+            if a["causal"]:
+                scores = scores.masked_fill(~torch.ones_like(scores[0, 0], dtype=torch.bool).tril(), -torch.inf)
+            return (scores.softmax(-1) @ v.repeat_interleave(a["heads"] // a["kv_heads"], 1)).transpose(1, 2).flatten(2)
         case "layer_norm":
             return nn.layer_norm(x, x.shape[-a["dims"] :], p.get("weight"), p.get("bias"), a["eps"])
         case "sum":

@@ -528,6 +528,81 @@ forge("an unlumped claim needs an unlumped network", "relu", lumpings(h="identit
 forge("there are at most as many columns as classes", "relu", set_lumping("h", columns=5), "5 columns")
 
 
+# --- attention -----------------------------------------------------------------------------------
+def rows_of(name: str, unit: int, bias: float | None = None, times: float = 1) -> Breaking:
+    """Another row of a layer of the original: scaled, with another bias."""
+
+    def breaking(triple: Triple) -> None:
+        weight, old = triple.g.stored(name)["weight"], triple.g.stored(name)["bias"]
+        set_entry("g", name, "weight", unit, weight[unit] * times)(triple)  # type: ignore[arg-type]
+        set_entry("g", name, "bias", unit, float(old[unit] * times if bias is None else bias))(triple)
+
+    return breaking
+
+
+FOLLOW = "unit 1 is claimed to follow unit 0"
+forge("queries without the inverse scale in the keys are another head", "attention", both(rows_of("q", 2, times=2), scale("q", 2, 4)), FOLLOW)
+forge(
+    "keys without the inverse scale in the queries are another head",
+    "attention",
+    both(rows_of("k", 3, bias=1, times=2), scale("k", 3, 1)),
+    FOLLOW,
+)
+forge("a query offset is seen", "attention", both(rows_of("q", 2, bias=3), offset("q", 2, 1)), FOLLOW)
+forge("query units in another order are another head", "attention", lambda t: _swap(t, "q"), FOLLOW)
+forge(
+    "heads that attend alike on other values are apart",
+    "attention",
+    lambda t: _reads(t, "v", lump([0, 2, 1, -1], 2, [0, 2, 1], {}, {3: 7}, axis=2)),
+    FOLLOW,
+)
+forge("the row of the value is the output's", "attention", offset("a", 1, 6), "unit 1 claims")
+forge("the scale of the value is the output's", "attention", scale("a", 1, 2), "unit 1 claims")
+forge("a constant value is the output's constant", "attention", offset("a", 3, 8), "unit 3 claims")
+forge("the scale is kept", "attention", set_attr("h", "a", "scale", 0.25), "the reduced scale")
+forge("the causal mask is kept", "attention", set_attr("h", "a", "causal", True), "the reduced causal")
+forge("the heads of the reduced network are those that stay", "attention", lambda t: t.h.nodes["a"].attrs.update(heads=1, kv_heads=1), "claims column 0")
+forge("a reduced head has its own queries", "attention", lambda t: _crossed(t, "q"), "claims column 0")
+forge("a reduced head has its own values", "attention", lambda t: _crossed(t, "v"), "claims column 0")
+forge("a key that is no constant cannot leave alone", "attention_narrower", lambda t: _keeps(t, "k"), "claims column 0")
+forge("a query constant that is not zero is seen", "attention_narrower", both(rows_of("q", 2, bias=1), offset("q", 2, 1)), "claims column 0")
+forge("an irrational query constant is not compared", "attention_narrower", offset("q", 2, Surd(F(0), F(1), F(2))), "unit 2 claims the constant")
+
+
+def _swap(triple: Triple, name: str) -> None:
+    """Units 2 and 3, the second head's, change places in the original."""
+    old = triple.lumpings[name]
+    assert not isinstance(old, str)
+    for role, stored in triple.g.stored(name).items():
+        stored[[2, 3]] = stored[[3, 2]]
+        triple.g.nodes[name].params[role] = stored
+    set_lumping(name, classes=(0, 1, 1, 0, *old.classes[4:]))(triple)
+
+
+def _reads(triple: Triple, name: str, lumping: Any) -> None:
+    set_entry("g", name, "weight", (1, 0), 4)(triple)
+    triple.lumpings[name] = lumping
+
+
+def _crossed(triple: Triple, name: str) -> None:
+    """The kept columns of the operand change places in the reduced network."""
+    old = triple.lumpings[name]
+    assert not isinstance(old, str)
+    half = old.columns // 2
+    order = [*range(half, old.columns), *range(half)]
+    for role, stored in triple.h.stored(name).items():
+        triple.h.nodes[name].params[role] = stored[order]
+    place = {c: order.index(c) for c in range(old.columns)}
+    reps = [old.representatives[c] for c in order] + list(old.representatives[old.columns :])
+    set_lumping(name, classes=tuple(place.get(c, c) for c in old.classes), representatives=tuple(reps))(triple)
+
+
+def _keeps(triple: Triple, name: str) -> None:
+    """The first key unit is no constant but a ghost."""
+    set_entry("g", name, "weight", (0, 0), 1)(triple)
+    triple.lumpings[name] = lump([2, 0, 1], 1, [1, 2, 0], axis=2)
+
+
 @pytest.mark.parametrize("law", FORGERIES)
 def test_a_forgery_is_refuted(law: str, tmp_path: Path) -> None:
     case, breaking, message = FORGERIES[law]

@@ -31,7 +31,7 @@ from lumpnet.partition import GONE, Lumping, discrete, normal_form, nothing, ref
 from proofs import registry
 
 NORMS = ("layer_norm", "rms_norm", "group_norm", "instance_norm")
-IRRATIONAL = (*NORMS, "div", "tanh", "sigmoid", "silu", "gelu", "softmax", "batch_norm", "rnn", "lstm", "gru", *FUNCTIONS)
+IRRATIONAL = (*NORMS, "div", "tanh", "sigmoid", "silu", "gelu", "softmax", "batch_norm", "attention", "rnn", "lstm", "gru", *FUNCTIONS)
 """Kinds without rational values at most rational inputs (a batch norm has them where its variances are squares)."""
 NOT_MAXIMAL: dict[str, tuple[Callable[[Site], bool], str]] = {
     "avg_pool": (lambda site: True, "windows whose weights all sum to one number other than 1 would pass offsets, multiplied by it"),
@@ -45,6 +45,7 @@ NOT_MAXIMAL: dict[str, tuple[Callable[[Site], bool], str]] = {
     "sign": (lambda site: True, "a sign takes three values, and few samples tell them apart"),
     "hardsigmoid": (lambda site: True, "it is a mirror image about the middle of its ramp, not only about 0"),
     "pow": (lambda site: not whole(site.attrs["exponent"]), "powers of scales that stay rational would pass; exponent 0 is a constant"),
+    "attention": (lambda site: True, "heads merge and leave whole; a head that attends to one key, or nowhere more than elsewhere, gives what its values are"),
     "mul": (lambda site: True, "beside a constant factor an offset would pass as an offset"),
     "rnn": (lambda site: True, "a constant other than zero holds after the first step, and a negative pre-activation before it"),
     "lstm": (lambda site: True, "a gate does not matter on few steps"),
@@ -349,6 +350,14 @@ FUNCTION_ATTRS: dict[str, tuple[dict[str, Any], ...]] = {
     "pow": ({"exponent": 2.0}, {"exponent": 3.0}, {"exponent": -1.0}, {"exponent": -2.0}, {"exponent": 0.5}, {"exponent": 0.0}),
 }
 
+
+def attention(rng: np.random.Generator) -> Iterator[Example]:
+    for (heads, kv, d, dv), (t, s), causal in product([(2, 2, 2, 1), (4, 2, 1, 2), (3, 3, 1, 1), (2, 1, 2, 2)], [(3, 3), (2, 3), (1, 1)], [False, True]):
+        if t == s or not causal:
+            shapes = ((None, t, heads * d), (None, s, kv * d), (None, s, kv * dv))
+            yield Example("attention", shapes, {"heads": heads, "kv_heads": kv, "scale": 0.5, "causal": causal}, axis=2)
+
+
 EXAMPLES: dict[str, Callable[[np.random.Generator], Iterator[Example]]] = {
     "linear": linear,
     "conv": conv,
@@ -372,6 +381,7 @@ EXAMPLES: dict[str, Callable[[np.random.Generator], Iterator[Example]]] = {
     "identity": elementwise("identity"),
     "dropout": elementwise("dropout", {"p": 0.5}),
     "softmax": softmax,
+    "attention": attention,
     "add": pairwise("add"),
     "mul": pairwise("mul"),
     "add_constant": with_constant("add_constant", "term"),

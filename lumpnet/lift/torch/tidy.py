@@ -33,6 +33,11 @@ def tidied(drafts: Sequence[Draft], outputs: Sequence[Val]) -> tuple[list[Draft]
     return _without(found, outputs, unread)
 
 
+def read_only(drafts: Sequence[Draft], outputs: Sequence[Val]) -> tuple[list[Draft], list[Val]]:
+    """The drafts that an output reads; others were steps on the way to something shorter."""
+    return _without(list(drafts), outputs, set(range(len(drafts))))
+
+
 def _without(drafts: list[Draft], outputs: Sequence[Val], candidates: set[int]) -> tuple[list[Draft], list[Val]]:
     """Drop the candidates that nothing reads, from the last one on."""
     readers = [0] * len(drafts)
