@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -90,7 +91,7 @@ def _one_select(drafts: Sequence[Draft], chain: list[int]) -> Chain | None:
 def _softsign(drafts: Sequence[Draft], at: int) -> Chain | None:
     """`x / (1 + |x|)`."""
     draft = drafts[at]
-    plain = {"target": "aten.div.Tensor", "args": [{"input": 0}, {"input": 1}], "kwargs": {}, "output": None}
+    plain: dict[str, Any] = {"target": "aten.div.Tensor", "args": [{"input": 0}, {"input": 1}], "kwargs": {}, "output": None}
     if (draft.form.kind, dict(draft.form.attrs)) not in (("opaque", plain), ("div", {})) or not isinstance(draft.inputs[1], int):
         return None
     plus = drafts[draft.inputs[1]]
