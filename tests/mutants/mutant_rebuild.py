@@ -92,6 +92,10 @@ def exact_params(g: Net, lumpings: Json, node: Json, kind: str, groups: int = 1)
     if node["kind"] == "batch_norm":
         out = rows(lumpings[node["name"]], node["shape"], 1)
         return {role: _array(np.asarray(t)[out.kept()].tolist()) for role, t in own.items() if role != "num_batches_tracked"}
+    if node["kind"] == "prelu":
+        axis = unit_axis(lumpings, node) if any(isinstance(lumpings[v], dict) for v in (node["name"], *node["inputs"])) else 1
+        out = rows(lumpings[node["name"]], node["shape"], axis)
+        return {"slope": _array(own["slope"].tolist() if len(own["slope"]) == 1 else np.asarray(own["slope"])[out.kept()].tolist())}
     if node["kind"] in ("add_constant", "mul_constant", "div_constant"):
         (role,) = own
         axis = unit_axis(lumpings, node) if own[role].ndim == 0 else node["attrs"]["axis"]
@@ -206,6 +210,13 @@ def counterpart(g: Net, lumpings: Json, node: Json) -> Json | None:
         new["attrs"]["shape"], new["inputs"] = new["shape"][1:], [g.graph["inputs"][0]["name"]]
     elif node["kind"] == "reshape":
         new["attrs"]["shape"] = new["shape"][1:]
+    elif node["kind"] == "pad" and isinstance(lumpings[name], dict):
+        axis = lumpings[name]["axis"]
+        before, after = node["attrs"]["pads"][axis - 1]
+        out, n = rows(lumpings[name], node["shape"], axis), node["shape"][axis]
+        mine = [list(pair) for pair in node["attrs"]["pads"]]
+        mine[axis - 1] = [sum(unit < before for unit in out.kept()), sum(unit >= n - after for unit in out.kept())]
+        new["attrs"]["pads"] = mine
     elif node["kind"] == "index_select" and unit_axis(lumpings, node) == node["attrs"]["axis"]:
         axis, source = node["attrs"]["axis"], node["inputs"][0]
         inn, out = rows(lumpings[source], g.values()[source]["shape"], axis), rows(lumpings[name], node["shape"], axis)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from mutant_campaign import Judge, Result, examine
 
-from lumpnet.check.rules import affine, arithmetic, elementwise, entries, layout, lookup, norm, pooling, recurrent, softmax
+from lumpnet.check.rules import affine, arithmetic, elementwise, entries, layout, lookup, norm, padding, pooling, recurrent, slopes, softmax
 
 
 def trials(name: str, count: int, seed: int, folder: Path) -> Result:
@@ -71,6 +71,10 @@ HOLES: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "joined positions": (layout, "_equal", lambda *args: True, "concat"),
     "signs before a maximum": (pooling, "_maximum", lambda *args: True, "max_pool"),
     "window weights": (pooling, "_sums_to_one", lambda *args: True, "avg_pool"),
+    "padding": (padding, "carry", nothing, "pad"),
+    "units of padding": (padding, "carry", nothing, "more_units"),
+    "slopes of a class": (slopes, "_positive", lambda *args: True, "prelu"),
+    "reduced slopes": (slopes, "carry", nothing, "prelu"),
     "slopes and means": (norm, "_member", nothing, "batch_norm"),
     "constant channels": (norm, "_constant", nothing, "batch_norm"),
     "kept channels": (norm, "_kept", nothing, "batch_norm"),
