@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -32,6 +31,11 @@ def tidied(drafts: Sequence[Draft], outputs: Sequence[Val]) -> tuple[list[Draft]
             found[at], others = chain
             unread |= set(others)
     return _without(found, outputs, unread)
+
+
+def read_only(drafts: Sequence[Draft], outputs: Sequence[Val]) -> tuple[list[Draft], list[Val]]:
+    """The drafts that an output reads; others were steps on the way to something shorter."""
+    return _without(list(drafts), outputs, set(range(len(drafts))))
 
 
 def _without(drafts: list[Draft], outputs: Sequence[Val], candidates: set[int]) -> tuple[list[Draft], list[Val]]:
@@ -91,7 +95,7 @@ def _one_select(drafts: Sequence[Draft], chain: list[int]) -> Chain | None:
 def _softsign(drafts: Sequence[Draft], at: int) -> Chain | None:
     """`x / (1 + |x|)`."""
     draft = drafts[at]
-    plain: dict[str, Any] = {"target": "aten.div.Tensor", "args": [{"input": 0}, {"input": 1}], "kwargs": {}, "output": None}
+    plain: dict[str, object] = {"target": "aten.div.Tensor", "args": [{"input": 0}, {"input": 1}], "kwargs": {}, "output": None}
     if (draft.form.kind, dict(draft.form.attrs)) not in (("opaque", plain), ("div", {})) or not isinstance(draft.inputs[1], int):
         return None
     plus = drafts[draft.inputs[1]]
