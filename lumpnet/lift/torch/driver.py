@@ -260,7 +260,7 @@ class _Lifting:
         return self._emit(stack, form.kind, form, form.shape, next(_read(form)).dtype)
 
     def _advise(self, node: FxNode) -> None:
-        if "lumpnet_notes" in vars(self.program.exported.module):
+        if "lumpnet_notes" in vars(self.program.exported.modules[""]):
             return  # a lowered network, which was told when it was lifted
         path = stack_of(node).path.split(".parametrizations")[0] or "the network"
         note = f"{path}: its parameters are computed, with rounding, and kept so; torch.nn.utils.parametrize.remove_parametrizations makes them plain"
