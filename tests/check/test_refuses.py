@@ -416,9 +416,58 @@ forge(
         ]
         and lumpings(v="identity")(t)
     ),
-    "averages over the unit axis",
+    "reduces the unit axis",
 )
 forge("a mean moves the unit axis and keeps the rows", "mean", scale("v", 2, 2), "unit 2 claims")
+
+
+# --- selections, frames, slopes, sums, functions -------------------------------------------------
+forge("a chosen unit keeps its scale", "index_select_units", scale("v", 2, 3), "unit 2 claims")
+forge("a chosen constant is the unit's own", "index_select_units", offset("v", 3, 8), "unit 3 claims")
+forge("units of two classes stay apart", "index_select_units", set_lumping("v", classes=(0, 0, 1, -1, 0), representatives=(0, 2), scale={}), "follow unit 0")
+forge("the reduced selection takes the column of the representative", "index_select_units", set_attr("h", "v", "index", [0, 1]), "claims column")
+forge("a double does not represent the column", "index_select_units", set_lumping("v", representatives=(0, 2), scale={1: F(1, 2)}), "reads its column by")
+forge("positions are chosen alike", "index_select_positions", set_attr("h", "v", "index", [3, 0, 1]), "other positions")
+forge("chosen positions keep offsets", "index_select_positions", offset("v", 1, 4), "unit 1 claims")
+forge("a frame of zeros passes no offset", "pad_with_zeros", both(offset("v", 1, 1), offset("h", 1, 1)), "unit 1")
+forge(
+    "a frame passes the rows that map it to itself",
+    "pad_around_its_value",
+    both(set_attr("g", "v", "value", 2.0), set_attr("h", "v", "value", 2.0)),
+    "unit 2 claims",
+)
+forge("both frames hold one value", "pad_around_its_value", set_attr("h", "v", "value", 2.0), "the reduced value is 2.0")
+forge("both frames are of one mode", "pad_circular", set_attr("h", "v", "mode", "replicate"), "the reduced mode is")
+forge("a constant in a frame is the frame's", "pad_with_zeros", offset("v", 3, 1), "unit 3 claims")
+forge("a unit of padding is a constant of its value", "pad_units", offset("v", 10, 4), "unit 10 claims")
+forge("units of padding are related by their value", "pad_units", offset("v", 1, -4), "unit 1 claims")
+forge(
+    "no unit follows the padding", "pad_units", set_lumping("v", classes=(0, 0, 0, 1, 1, -1, 2, 3, 4, 4, -1), representatives=(0, 3, 6, 7, 8)), "follow unit 0"
+)
+forge("the reduced padding is of one value", "pad_units", set_attr("h", "v", "value", 6.0), "the reduced value is 6.0")
+forge("the reduced padding stands where it stood", "pad_units", set_attr("h", "v", "pads", [[0, 1]]), "claims column")
+forge("the reduced padding stands at the same positions", "pad_with_zeros", set_attr("h", "v", "pads", [[0, 0], [0, 1], [0, 2]]), "the reduced pads are")
+forge("members share a slope", "prelu", set_entry("g", "v", "slope", 1, 0.5), "unit 1 has another slope than unit 0")
+forge("a ghost pair shares a slope", "prelu", set_entry("g", "v", "slope", 7, 0.25), "unit 7 has another slope than unit 6")
+forge("a constant is bent by its own slope", "prelu", offset("v", 3, -7), "unit 3 claims")
+forge("the reduced slope is the representative's", "prelu", set_entry("h", "v", "slope", 1, 0.5), "the reduced slope of column 1")
+forge("a sum counts constants", "sum_over_positions", offset("v", 3, 7), "unit 3 claims")
+forge("a sum counts offsets", "sum_over_positions", offset("v", 1, 3), "unit 1 claims")
+forge("a sum passes scales as they are", "sum_over_positions", scale("v", 2, -32), "unit 2 claims")
+forge("the smallest passes positive scales", "amin", both(scale("h", 2, -2), scale("v", 2, -2)), "unit 2")
+forge("a divisor divides the scale", "div_constant", scale("v", 2, 2), "unit 2 claims")
+forge("a divisor divides the constant", "div_constant", offset("v", 3, 7), "unit 3 claims")
+forge("the reduced divisor is the representative's", "div_constant", set_entry("h", "v", "divisor", 0, 2), "the reduced divisor of column 0")
+forge("the magnitude of a scale", "abs", scale("v", 2, -3), "unit 2 claims")
+forge("the inverse of a scale", "reciprocal", scale("v", 2, -4), "unit 2 claims")
+forge("a square squares the scale", "square", scale("v", 2, -2), "unit 2 claims")
+forge("another power", "square", both(set_attr("g", "v", "exponent", 3), set_attr("h", "v", "exponent", 3)), "unit 2 claims")
+forge("an even function passes no sign", "cos", scale("v", 2, -1), "unit 2 claims")
+forge(
+    "below its threshold softplus is irrational", "softplus", both(offset("h", 3, 20), set_entry("g", "h", "bias", 3, 20), offset("v", 3, 20)), "unit 3 claims"
+)
+forge("a ramp of another height has no mirror", "hardsigmoid", both(set_attr("g", "v", "beta", 0.25), set_attr("h", "v", "beta", 0.25)), "claims")
+forge("halves are rounded to even", "round", offset("v", 3, 3), "unit 3 claims")
 
 # --- pinned --------------------------------------------------------------------------------------
 forge(

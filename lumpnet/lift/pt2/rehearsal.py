@@ -24,6 +24,8 @@ BATCH = 8209
 
 def rehearse(document: Document, weights: Weights) -> None:
     """Raises `LiftError` where a call is none of torch's, or an output has no batch on axis 0."""
+    for call in document.calls:
+        target_of(call)
     values = {given.name: _input(document, weights, given) for given in document.inputs}
     with torch.no_grad():
         for call in document.calls:
