@@ -19,6 +19,7 @@ from typing import Any
 import z3
 
 from lumpnet.certificate import DROPPED, IDENTITY, Certificate, Lumping, Surd
+from lumpnet.evidence import smt_functions
 from lumpnet.evidence.smt_terms import Index, Operand, Place, Reals, Term, Unstated, divisor, element, place, region_sizes, window
 from lumpnet.ir import Graph, Node, Shape
 
@@ -170,8 +171,10 @@ class Obligation:
 # -- which entries are asked --------------------------------------------------------------
 
 _ALIKE = {"linear", "batch_norm", "relu", "leaky_relu", "hardtanh", "identity", "dropout", "tanh", "sigmoid", "silu", "gelu", "add", "mul"} | {
+    *smt_functions.KINDS,
     "mul_constant",
     "add_constant",
+    "div_constant",
     "concat",
     "softmax",
 }
@@ -193,7 +196,7 @@ def _entries(obligation: Obligation) -> Iterator[Index]:
         if lumped <= {0}:
             places = list({situation(place): place for place in reversed(places)}.values())
         return ((channel, *place) for place in places for channel in channels)
-    if at.node.kind == "mean":
+    if at.node.kind in ("mean", "sum", "amax", "amin"):
         matter = _mean_axes(at, lumped, obligation.out.axis)
         return product(*(axis if k in matter else axis[:1] for k, axis in enumerate(axes)))
     return product(*axes)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import z3
 
+from lumpnet.evidence import smt_functions
 from lumpnet.ir import Graph, Node
 
 Term = Any
@@ -227,6 +228,19 @@ def _relu(reals: Reals, at: Place, xs: Sequence[Operand], index: Index) -> Term:
     return z3.If(u > 0, u, reals.number(0))
 
 
+def _function(kind: str) -> Callable[[Reals, Place, Sequence[Operand], Index], Term]:
+    """A function of the table; the attributes are part of an uninterpreted one's name."""
+    if kind in smt_functions.FORMULAS:
+        return lambda reals, at, xs, index: smt_functions.FORMULAS[kind](at.attrs, xs[0](index))
+    known = smt_functions.FACTS[kind]
+
+    def term(reals: Reals, at: Place, xs: Sequence[Operand], index: Index) -> Term:
+        name = f"{kind}:{json.dumps(dict(at.attrs), sort_keys=True)}"
+        return reals.apply(name, [xs[0](index)], None if known is None else lambda f, u: known(at.attrs, f, u))
+
+    return term
+
+
 def _two(at: Place, xs: Sequence[Operand], index: Index) -> tuple[Term, Term]:
     """Both operands at `index`, broadcast along axes of size 1."""
     a, b = (x(tuple(0 if n == 1 else i for i, n in zip(index, shape, strict=True))) for x, shape in zip(xs, at.in_shapes, strict=True))
@@ -312,11 +326,35 @@ def _average(reals: Reals, x: Operand, entries: Sequence[Index]) -> Term:
     return reals.affine((Fraction(1, len(entries)), x(i)) for i in entries)
 
 
-def _mean(reals: Reals, at: Place, xs: Sequence[Operand], index: Index) -> Term:
+def _over(at: Place, index: Index) -> list[Index]:
+    """The entries that a reduction over axes reads."""
     axes = {a - 1 for a in at.attrs["axes"]}
     rest = iter([i for k, i in enumerate(index) if not (at.attrs["keepdim"] and k in axes)])
     spans = [range(n) if k in axes else [next(rest)] for k, n in enumerate(at.in_shapes[0])]
-    return _average(reals, xs[0], list(product(*spans)))
+    return list(product(*spans))
+
+
+# -- padding and repetition ---------------------------------------------------------------
+
+
+def _pad(reals: Reals, at: Place, xs: Sequence[Operand], index: Index) -> Term:
+    read, mode = [], at.attrs["mode"]
+    for i, n, (before, _) in zip(index, at.in_shapes[0], at.attrs["pads"], strict=True):
+        i -= before
+        if mode == "constant" and not 0 <= i < n:
+            return reals.number(at.attrs["value"])
+        bent = {"reflect": abs(i) if i < n else 2 * (n - 1) - i, "replicate": min(max(i, 0), n - 1), "circular": i % n}
+        read.append(bent.get(mode, i))
+    return xs[0](tuple(read))
+
+
+def _upsample(reals: Reals, at: Place, xs: Sequence[Operand], index: Index) -> Term:
+    return xs[0]((index[0], *(i // s for i, s in zip(index[1:], at.attrs["scales"], strict=True))))
+
+
+def _prelu(reals: Reals, at: Place, xs: Sequence[Operand], index: Index) -> Term:
+    u, slopes = xs[0](index), at.entries("slope")
+    return z3.If(u > 0, u, reals.number(slopes[index[0] if len(slopes) > 1 else 0]) * u)
 
 
 # -- uninterpreted ------------------------------------------------------------------------
@@ -353,6 +391,7 @@ _ELEMENTS: Mapping[str, Callable[[Reals, Place, Sequence[Operand], Index], Term]
     "sigmoid": lambda reals, at, xs, index: reals.apply("sigmoid", [xs[0](index)], _mirrored),
     "silu": lambda reals, at, xs, index: reals.apply("silu", [xs[0](index)], _zero_at_zero),
     "gelu": lambda reals, at, xs, index: reals.apply(f"gelu:{at.attrs['approximate']}", [xs[0](index)], _zero_at_zero),
+    **{kind: _function(kind) for kind in smt_functions.KINDS},
     "add": lambda reals, at, xs, index: z3.Sum(list(_two(at, xs, index))),
     "mul": lambda reals, at, xs, index: z3.Product(list(_two(at, xs, index))),
     "mul_constant": lambda reals, at, xs, index: xs[0](index) * reals.number(_with_constant(at, "factor", index)),
@@ -367,7 +406,13 @@ _ELEMENTS: Mapping[str, Callable[[Reals, Place, Sequence[Operand], Index], Term]
     "avg_pool": _avg_pool,
     "adaptive_avg_pool": lambda reals, at, xs, index: _average(reals, xs[0], _region(at, index)),
     "adaptive_max_pool": lambda reals, at, xs, index: reals.maximum([xs[0](i) for i in _region(at, index)]),
-    "mean": _mean,
+    "mean": lambda reals, at, xs, index: _average(reals, xs[0], _over(at, index)),
+    "sum": lambda reals, at, xs, index: reals.affine((1, xs[0](i)) for i in _over(at, index)),
+    "amax": lambda reals, at, xs, index: reals.maximum([xs[0](i) for i in _over(at, index)]),
+    "amin": lambda reals, at, xs, index: -reals.maximum([-xs[0](i) for i in _over(at, index)]),
+    "pad": _pad,
+    "upsample": _upsample,
+    "prelu": _prelu,
     "softmax": _softmax,
     "opaque": _opaque,
 }

@@ -313,11 +313,8 @@ class _Search:
         name = site.node.name
         if not self.alive[name].any():
             return False
-        mask = self.alive[name].copy()
-        for (source, target), free in zip(rules(site).links(site), self._free(site), strict=False):
-            mask[target] |= ~free[source]
-        mask |= rules(site).revives(site, self.lumpings[name], self.alive[name])
-        return self._revive(name, mask)
+        mask = rules(site).brought(site, self._free(site), self.alive[name])
+        return self._revive(name, mask | rules(site).revives(site, self.lumpings[name], self.alive[name]))
 
     def _revive(self, name: str, mask: np.ndarray) -> bool:
         x = self.lumpings[name]

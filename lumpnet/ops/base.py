@@ -126,6 +126,13 @@ class Op:
         """
         return []
 
+    def brought(self, site: Site, free: Sequence[np.ndarray], alive_out: np.ndarray) -> np.ndarray:
+        """Observed output units, and those that an observed unit of an operand brings along."""
+        mask = alive_out.copy()
+        for (source, target), unread in zip(self.links(site), free, strict=False):
+            mask[target] |= ~unread[source]
+        return mask
+
     def same_units(self, site: Site) -> list[tuple[np.ndarray, np.ndarray]]:
         """As `links`, of columns that may leave one by one too: the pairs whose representatives have to fit each other."""
         return self.links(site)

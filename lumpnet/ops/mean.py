@@ -18,12 +18,12 @@ from lumpnet.ops.unary import Linear1
 
 @register
 class Mean(Linear1):
-    kind = "mean"
+    kind, verb = "mean", "averages"
 
     def infer(self, shapes: Sequence[Shape], attrs: Any, params: Params) -> Shape:
         axes = attrs["axes"]
         if not axes or any(not 1 <= a < len(shapes[0]) for a in axes):
-            raise GraphError("mean", f"axes {axes} of shape {shapes[0]}", "axes after the batch")
+            raise GraphError(self.kind, f"axes {axes} of shape {shapes[0]}", "axes after the batch")
         if attrs["keepdim"]:
             return tuple(1 if k in axes else d for k, d in enumerate(shapes[0]))
         return tuple(d for k, d in enumerate(shapes[0]) if k not in axes)
@@ -41,4 +41,4 @@ class Mean(Linear1):
         return axis if site.attrs["keepdim"] else axis - sum(a < axis for a in axes)
 
     def why_pinned(self, site: Site) -> str:
-        return f"averages over axes {site.attrs['axes']}, among them the unit axis {site.in_axes[0]}"
+        return f"{self.verb} over axes {site.attrs['axes']}, among them the unit axis {site.in_axes[0]}"

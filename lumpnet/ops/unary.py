@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from lumpnet.exact import ONE, ZERO, Number, Surd, constant_array
-from lumpnet.ops.base import Kept, Op, Piece, Site, apart, claimed, keep_where, stay_together
+from lumpnet.ops.base import Kept, Op, Params, Piece, Site, apart, claimed, keep_where, stay_together
 from lumpnet.partition import GONE, Demand, Lumping, labels, normal_form
 
 Image = tuple[Hashable, Fraction, Fraction]
@@ -124,7 +124,7 @@ def _seen_through(x: Lumping, source: np.ndarray) -> Lumping:
 class Elementwise(Unary):
     """`y_i = f(x_i)`, the same f for every unit; the unit axis stays."""
 
-    def infer(self, shapes: Sequence[tuple[int | None, ...]], attrs: object, params: object) -> tuple[int | None, ...]:
+    def infer(self, shapes: Sequence[tuple[int | None, ...]], attrs: object, params: Params) -> tuple[int | None, ...]:
         return tuple(shapes[0])
 
     def unit_axis(self, site: Site) -> int | None:

@@ -127,9 +127,9 @@ def _fresh(node: Node, role: str) -> str:
 
 
 def _node(site: Site, piece: Piece, params: dict[str, str], units: int, source: str, dtype: str | None) -> Node:
-    """`source` is any value, for a piece that reads only the batch size."""
+    """`source` is any value, for a piece that reads only the batch size; what never read anything reads nothing."""
     old = site.node
-    inputs = tuple(old.inputs[k] for k in piece.operands) or (source,)
+    inputs = tuple(old.inputs[k] for k in piece.operands) or ((source,) if old.inputs else ())
     module = old.module if piece.kind == old.kind else None
     value = Value(old.name, _shape(old.shape, site.axis, units), _dtype(old.value.dtype, dtype))
     return Node(value, piece.kind, inputs, piece.attrs, params, module)

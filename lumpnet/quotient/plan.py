@@ -27,6 +27,8 @@ from lumpnet.quotient.columns import all_columns
 _TRIES = 8
 
 Slot = tuple[str, int]
+Neighbours = dict[Slot, list[tuple[Slot, Slot, dict[int, int]]]]
+"""By class: (operand class, output class, output unit -> operand unit) of what must be represented by equal units."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +50,12 @@ def plan(graph: Graph, require: str = "nearest", dtype: str | None = None, progr
         kept, quotient = _represent(outcome, dtype, progress)
         bad = quotient.inexact if require == "exact" else quotient.overflow
         if not bad or not _decline(outcome, kept, bad, extra):
-            _fits(quotient)
+            _finite(quotient)
             return Plan(outcome, kept, quotient, declined)
         declined += 1
 
 
-def _fits(quotient: Quotient) -> None:
+def _finite(quotient: Quotient) -> None:
     """Raises `RoundingError` where a weight overflows though nothing was merged into it."""
     for (name, role), mask in quotient.overflow.items():
         found = f"{int(mask.sum())} entries of its {role} have no finite value in the output dtype"
@@ -84,10 +86,10 @@ def _represent(outcome: Outcome, dtype: str | None, progress: Progress) -> tuple
     if not quotient.inexact:
         return kept, quotient
     progress("choosing representatives")
-    rounding = _rounding_classes(outcome, kept, quotient)
+    rounding, near = _rounding_classes(outcome, kept, quotient), _neighbours(outcome)
     for component in _components(outcome):
         if rounding & set(component) and _scaled(outcome, component):
-            _settle(outcome, kept, component, ranks, dtype)
+            _settle(outcome, kept, component, near, ranks, dtype)
     kept = all_columns(outcome, ranks)
     return kept, build(outcome, kept, dtype)
 
@@ -108,13 +110,13 @@ def _scaled(outcome: Outcome, component: list[Slot]) -> bool:
     return any((outcome.lumpings[name].scale[outcome.lumpings[name].classes == c] != 1).any() for name, c in component)
 
 
-def _settle(outcome: Outcome, kept: Mapping[str, Kept], component: list[Slot], ranks: dict[str, np.ndarray], dtype: str | None) -> None:
+def _settle(outcome: Outcome, kept: Mapping[str, Kept], component: list[Slot], near: Neighbours, ranks: dict[str, np.ndarray], dtype: str | None) -> None:
     """Try each member as the component's representative and keep the one that rounds least."""
     slots = dict(component)
     size = min(int(outcome.lumpings[name].sizes[c]) for name, c in component)
     best, least = 0, None
     for rank in range(min(size, _TRIES)):
-        if rank and not _fits_neighbours(outcome, set(component), ranks, rank):
+        if rank and not _fits(outcome, set(component), near, ranks, rank):
             continue
         cost = sum(_cost(outcome, kept, site, slots, rank, dtype) for site in outcome.sites if site.node.inputs and site.node.inputs[0] in slots)
         if least is None or cost < least:
@@ -125,27 +127,34 @@ def _settle(outcome: Outcome, kept: Mapping[str, Kept], component: list[Slot], r
         ranks[name][c] = best
 
 
-def _fits_neighbours(outcome: Outcome, slots: set[Slot], ranks: Mapping[str, np.ndarray], rank: int) -> bool:
-    """Whether the representatives of linked classes would still be equal units: an operator that only moves units cannot scale them."""
-
-    def representative(name: str, c: int) -> int:
-        chosen = rank if (name, c) in slots else ranks[name][c]
-        return int(np.flatnonzero(outcome.lumpings[name].classes == c)[chosen])
-
-    names = {name for name, _ in slots}
+def _neighbours(outcome: Outcome) -> Neighbours:
+    """Linked classes on both ends, by either; an operand class of one unit fits anything."""
+    pairs: dict[tuple[Slot, Slot], dict[int, int]] = defaultdict(dict)
     for site in outcome.sites:
         y = site.node.name
         for x, axis, (source, target) in zip(site.node.inputs, site.in_axes, rules(site).same_units(site), strict=False):
-            if axis is None or (x not in names and y not in names):
-                continue
             before, after = outcome.lumpings[x], outcome.lumpings[y]
-            touched = {(int(before.classes[i]), int(after.classes[j])) for i, j in zip(source, target, strict=True)}
-            for a, b in ((a, b) for a, b in touched if (x, a) in slots or (y, b) in slots):
-                if a < 0 or b < 0 or not outcome.alive[y][after.first[b]]:
-                    continue
-                one, two = representative(x, a), int(source[target == representative(y, b)][0])
-                if before.scale[one] != before.scale[two] or before.offset[one] != before.offset[two]:
-                    return False
+            for i, j in zip(source.tolist(), target.tolist(), strict=True) if axis is not None else ():
+                if before.present[i] and after.present[j] and before.sizes[before.classes[i]] > 1 and outcome.alive[y][j]:
+                    pairs[(x, int(before.classes[i])), (y, int(after.classes[j]))][j] = i
+    found: Neighbours = defaultdict(list)
+    for (a, b), origin in pairs.items():
+        found[a].append((a, b, origin))
+        found[b].append((a, b, origin))
+    return found
+
+
+def _fits(outcome: Outcome, slots: set[Slot], near: Neighbours, ranks: Mapping[str, np.ndarray], rank: int) -> bool:
+    """Whether the representatives of linked classes would still be equal units: an operator that only moves units cannot scale them."""
+
+    def representative(slot: Slot) -> int:
+        name, c = slot
+        return int(np.flatnonzero(outcome.lumpings[name].classes == c)[rank if slot in slots else ranks[name][c]])
+
+    for a, b, origin in (link for slot in slots for link in near.get(slot, ())):
+        x, one, two = outcome.lumpings[a[0]], representative(a), origin.get(representative(b))
+        if two is not None and (x.scale[one] != x.scale[two] or x.offset[one] != x.offset[two]):
+            return False
     return True
 
 

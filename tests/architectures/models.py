@@ -136,10 +136,10 @@ def as_trained(model: nn.Module, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for module in model.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
                 module.weight.normal_(0, module.weight[0].numel() ** -0.5, generator=generator)
-            if isinstance(module, nn.Linear):
-                module.bias.normal_(generator=generator)
+                if module.bias is not None:
+                    module.bias.normal_(0, 1 if isinstance(module, nn.Linear) else 0.1, generator=generator)
             if isinstance(module, nn.BatchNorm2d):
                 module.weight.normal_(1, 0.1, generator=generator)
                 module.bias.normal_(0, 0.1, generator=generator)

@@ -1,6 +1,6 @@
 """The whole way of a network: lift, reduce, check, lower, lift again; with the time and memory of each phase.
 
-python -m tests.architectures.whole_way [resnet34] [mobilenet_v2] [untouched] [widened] [--profile]
+python -m tests.architectures.whole_way [resnet34] [mobilenet_v2] ... [untouched] [widened] [--profile]
 """
 
 from __future__ import annotations
@@ -20,9 +20,22 @@ import torch
 import lumpnet
 from lumpnet.api import Reduction, lift
 from lumpnet.verdict import Proved
-from tests.architectures import MobileNetV2, ResNet34, widen
+from tests.architectures import DenseBlock, Gated, MobileNetV2, ResNet34, ResNet50, SqueezeNet, UNet, WideResNet, alexnet, vgg16, widen
 
-FULL: dict[str, tuple[Callable[[], Any], int]] = {"resnet34": (ResNet34, 224), "mobilenet_v2": (MobileNetV2, 224)}
+FULL: dict[str, tuple[Callable[[], Any], int]] = {
+    "resnet34": (ResNet34, 224),
+    "mobilenet_v2": (MobileNetV2, 224),
+    "alexnet": (alexnet, 224),
+    "vgg16": (vgg16, 224),
+    "vgg16_bn": (lambda: vgg16(norms=True), 224),
+    "squeezenet": (SqueezeNet, 224),
+    "resnet18": (lambda: ResNet34(blocks=(2, 2, 2, 2)), 224),
+    "resnet50": (ResNet50, 224),
+    "wrn28_10": (WideResNet, 32),
+    "dense_block": (DenseBlock, 64),
+    "unet": (UNet, 128),
+    "gated": (Gated, 64),
+}
 
 
 @dataclass

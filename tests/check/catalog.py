@@ -241,6 +241,68 @@ def hardtanh_six() -> Triple:
     return sandwich("hardtanh", hidden(s=1, t=1, c=6), {"min": 0.0, "max": 6.0}, s=1, t=1)
 
 
+def _table(kind: str, scale: Any, constant: Any, image: Any, tie: Any = None, /, **attrs: Any) -> Callable[[], Triple]:
+    """Units 2 and 7 are `scale` times their representatives, the constant becomes `image`; behind the function the scale is `tie`."""
+    after = scale if tie is None else tie
+    return lambda: sandwich(kind, hidden(s=after, t=after, c=image), attrs, s=scale, t=scale, c=constant)
+
+
+CASES |= {
+    "abs": _table("abs", -3, -7, 7, 3),
+    "sign": _table("sign", -2, -7, -1, -1),
+    "exp": _table("exp", 1, 0, 1),
+    "log": _table("log", 1, 1, 0),
+    "sqrt": _table("sqrt", 1, 2.25, F(3, 2)),
+    "reciprocal": _table("reciprocal", -4, 8, F(1, 8), F(-1, 4)),
+    "erf": _table("erf", -1, 0, 0),
+    "sin": _table("sin", -1, 0, 0),
+    "cos": _table("cos", -1, 0, 1, 1),
+    "softsign": _table("softsign", -1, -3, F(-3, 4)),
+    "elu": _table("elu", 1, 2, 2, alpha=0.5),
+    "selu": _table("selu", 1, 0, 0),
+    "celu": _table("celu", 1, 2, 2, alpha=2.0),
+    "softplus": _table("softplus", 1, 21, 21, beta=1.0, threshold=20.0),
+    "hardswish": _table("hardswish", 1, -1.5, F(-3, 8)),
+    "mish": _table("mish", 1, 0, 0),
+    "floor": _table("floor", 1, -1.5, -2),
+    "ceil": _table("ceil", 1, -1.5, -1),
+    "round": _table("round", -1, 2.5, 2),
+    "square": _table("pow", -2, -3, 9, 4, exponent=2),
+    "cube": _table("pow", -2, -3, -27, -8, exponent=3.0),
+    "inverse_square": _table("pow", -2, 2, F(1, 4), F(1, 4), exponent=-2),
+}
+
+
+@case
+def square_root_as_a_power() -> Triple:
+    """A power that is no whole number passes equal units; its constant stays as a unit of its own."""
+    triple = sandwich("pow", hidden(s=1, t=1), {"exponent": 0.5}, s=1, t=1)
+    return _kept_constant(triple)
+
+
+@case
+def logsigmoid() -> Triple:
+    return _kept_constant(sandwich("logsigmoid", hidden(s=1, t=1), s=1, t=1))
+
+
+def _kept_constant(triple: Triple) -> Triple:
+    """The constant unit 3 is a class of its own, kept."""
+    out = lump([0, 0, 0, 1, 2, 3, 4, 4], 3, [0, 3, 4, 5, 6])
+    triple.lumpings |= {"h": out, "v": out}
+    first, last = triple.g.nodes["h"].params, triple.g.nodes["y"].params
+    triple.h.nodes["h"].params = {role: first[role][[0, 3, 4]] for role in first}
+    reduced, bias = collapse(READ, last["bias"], out)
+    triple.h.nodes["y"].params = {"weight": arr(reduced), "bias": arr(bias)}
+    triple.h.nodes["h"].shape = triple.h.nodes["v"].shape = (None, 3)
+    return triple
+
+
+@case
+def hardsigmoid() -> Triple:
+    out = lump(CLASSES, 2, REPS, {2: -1, 7: -1}, {2: 1, 3: F(1, 2), 7: 1})
+    return sandwich("hardsigmoid", out, {"alpha": 0.25, "beta": 0.5}, s=-1, t=-1, c=0)
+
+
 # --- batch norm ----------------------------------------------------------------------------------
 
 BN = {
@@ -849,6 +911,83 @@ def mean_moves_the_unit_axis() -> Triple:
     return triple
 
 
+@case
+def sum_over_positions() -> Triple:
+    """Offset 3 and constant 7 count sixteen times."""
+    return sandwich("sum", hidden(s=-2, o=48, c=112), {"axes": [2, 3], "keepdim": False}, spatial=(4, 4), after=(), s=-2, o=3)
+
+
+@case
+def amax() -> Triple:
+    return sandwich("amax", hidden(o=3), {"axes": [3], "keepdim": True}, spatial=(4, 4), after=(4, 1), o=3)
+
+
+@case
+def amin() -> Triple:
+    return sandwich("amin", hidden(o=3), {"axes": [2, 3], "keepdim": False}, spatial=(4, 4), after=(), o=3)
+
+
+@case
+def upsample() -> Triple:
+    return sandwich("upsample", hidden(s=-2, o=3), {"scales": [2, 3], "mode": "nearest"}, spatial=(2, 2), after=(4, 6), s=-2, o=3)
+
+
+@case
+def pad_with_zeros() -> Triple:
+    attrs = {"pads": [[0, 0], [1, 0], [0, 2]], "mode": "constant", "value": 0.0}
+    return sandwich("pad", hidden(s=-2, c=0), attrs, spatial=(2, 2), after=(3, 4), s=-2, c=0)
+
+
+@case
+def pad_around_its_value() -> Triple:
+    """Padding 3: scale 2 with offset -3 maps it to itself, and so does the constant 3."""
+    triple = sandwich("pad", hidden(c=3), {"pads": [[0, 0], [1, 1], [1, 1]], "mode": "constant", "value": 3.0}, spatial=(2, 2), after=(4, 4), c=3)
+    own = lump(CLASSES, 2, REPS, {2: 2, 7: 3}, {2: -3, 3: 3, 7: -6})
+    triple.lumpings |= {"h": own, "v": own}
+    first = triple.g.nodes["h"].params["bias"]
+    first[2], first[7] = 2 * first[0] - 3, 3 * first[6] - 6
+    reduced, bias = collapse(READ, np.array([1.0, -1.0]), own)
+    triple.h.nodes["y"].params = {"weight": arr(reduced).reshape(2, 2, 1, 1), "bias": arr(bias)}
+    return triple
+
+
+@case
+def pad_units() -> Triple:
+    """Two units of 5 before and one behind: the first a kept column of its own, the second a multiple of it, the last a constant."""
+    out = lump([0, 0, *[1, 1, 1, -1, 2, 3, 4, 4], -1], 3, [0, 2, 6, 7, 8], {1: 2, 4: 2, 9: 3}, {1: -5, 5: 7, 10: 5})
+    triple = sandwich("identity", hidden())
+    read, bias = np.concatenate([READ[:, :2], READ, READ[:, :1]], axis=1), np.array([1.0, -1.0])
+    for net, pads, weight, shift in ((triple.g, [2, 1], read, bias), (triple.h, [1, 0], *collapse(read, bias, out))):
+        net.nodes["v"] = N("pad", (None, weight.shape[1]), ["h"], {"pads": [pads], "mode": "constant", "value": 5.0})
+        net.nodes["y"].params = {"weight": arr(weight), "bias": arr(shift)}
+    triple.lumpings["v"] = out
+    return triple
+
+
+@case
+def pad_reflecting() -> Triple:
+    attrs = {"pads": [[0, 0], [1, 0], [0, 2]], "mode": "reflect", "value": 0.0}
+    return sandwich("pad", hidden(s=-2, o=3), attrs, spatial=(3, 3), after=(4, 5), s=-2, o=3)
+
+
+@case
+def pad_circular() -> Triple:
+    attrs = {"pads": [[0, 0], [2, 0], [1, 1]], "mode": "circular", "value": 0.0}
+    return sandwich("pad", hidden(o=3), attrs, spatial=(2, 3), after=(4, 5), o=3)
+
+
+@case
+def prelu() -> Triple:
+    """Slopes by class; the constant -7 is bent by its own."""
+    slope = [0.25, 0.25, 0.25, 0.5, 2, -1, 0.5, 0.5]
+    return sandwich("prelu", hidden(c=-3.5), {}, {"slope": slope}, {"slope": [0.25, 2]}, c=-7)
+
+
+@case
+def prelu_of_one_slope() -> Triple:
+    return sandwich("prelu", hidden(c=7), {}, {"slope": [0.25]}, {"slope": [0.25]}, spatial=(2, 2))
+
+
 # --- pinned --------------------------------------------------------------------------------------
 
 
@@ -913,3 +1052,64 @@ def identical() -> Triple:
     triple.h = triple.g
     triple.lumpings = {}
     return triple
+
+
+# --- attention -----------------------------------------------------------------------------------
+
+
+def attending(q: Any, k: Any, v: Any, read: Any, heads: int, kv: int, causal: bool = False) -> Net:
+    """x (3 tokens of 2) -> q, k, v, rows of (weight, weight, bias) -> attention of scale 1/2 -> y."""
+    nodes = {}
+    for name, rows in (("q", q), ("k", k), ("v", v)):
+        table = np.array(rows, float)
+        nodes[name] = N("linear", (None, 3, len(table)), ["x"], {}, {"weight": arr(table[:, :2]), "bias": arr(table[:, 2])})
+    weight, bias = np.array(read[0], float), np.array(read[1], float)
+    nodes["a"] = N("attention", (None, 3, weight.shape[1]), ["q", "k", "v"], {"heads": heads, "kv_heads": kv, "scale": 0.5, "causal": causal})
+    nodes["y"] = N("linear", (None, 3, len(weight)), ["a"], {}, {"weight": arr(weight), "bias": arr(bias)})
+    return Net({"x": (None, 3, 2)}, nodes, ["y"])
+
+
+@case
+def attention() -> Triple:
+    """Head 1 is head 0 with doubled queries, halved and shifted keys, and values 3v + 5; head 3 has the value 7."""
+    q, k, v = [[1, 2, 1], [3, -1, 2]], [[2, 4, 0], [6, 2, 4]], [[1, 1, 1]]
+    q2, k2, v2 = [[1, 0, 3], [0, 1, 0]], [[1, 1, 1], [2, 0, 0]], [[0, 2, 1]]
+    other = [[5, 7, 0], [7, 5, 0]]
+    g = attending(
+        [*q, *(2 * np.array(q)), *q2, *other],
+        [*k, [1, 2, 9], [3, 1, -1], *k2, *other],
+        [*v, [3, 3, 8], *v2, [0, 0, 7]],
+        ([[1, 2, 3, 4], [0, 1, -1, 2]], [1, 0]),
+        4,
+        4,
+    )
+    h = attending([*q, *q2], [*k, *k2], [*v, *v2], ([[7, 3], [3, -1]], [39, 19]), 2, 2)
+    reps = [0, 1, 4, 5, 6, 7]
+    classes = [0, 1, 0, 1, 2, 3, 4, 5]
+    lumpings = {
+        "q": lump(classes, 4, reps, {2: 2, 3: 2}, axis=2),
+        "k": lump(classes, 4, reps, {2: F(1, 2), 3: F(1, 2)}, {2: 9, 3: -3}, axis=2),
+        "v": lump([0, 0, 1, -1], 2, [0, 2], {1: 3}, {1: 5, 3: 7}, axis=2),
+        "a": lump([0, 0, 1, -1], 2, [0, 2], {1: 3}, {1: 5, 3: 7}, axis=2),
+    }
+    return Triple(g, h, lumpings)
+
+
+@case
+def attention_narrower() -> Triple:
+    """One key head for two query heads; the first key unit is a constant, the third query unit is zero in both heads: of width 3 is left 1."""
+    g = attending(
+        [[5, 6, 0], [1, 2, 3], [0, 0, 0], [7, 8, 0], [2, 2, 1], [0, 0, 0]],
+        [[0, 0, 4], [3, 1, 2], [6, 6, 6]],
+        [[1, 2, 3]],
+        ([[1, 2]], [0]),
+        2,
+        1,
+        causal=True,
+    )
+    h = attending([[1, 2, 3], [2, 2, 1]], [[3, 1, 2]], [[1, 2, 3]], ([[1, 2]], [0]), 2, 1, causal=True)
+    lumpings = {
+        "q": lump([2, 0, -1, 3, 1, -1], 2, [1, 4, 0, 3], axis=2),
+        "k": lump([-1, 0, 1], 1, [1, 2], {}, {0: 4}, axis=2),
+    }
+    return Triple(g, h, lumpings)

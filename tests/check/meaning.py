@@ -77,8 +77,29 @@ def _apply(node: N, ins: list[torch.Tensor], p: dict[str, torch.Tensor]) -> torc
             return nn.adaptive_max_pool2d(x, a["output_size"])
         case "mean":
             return x.mean(a["axes"], a["keepdim"])
+        case "attention":
+            q, k, v = (t.unflatten(2, (a[key], -1)).transpose(1, 2) for t, key in zip(ins, ("heads", "kv_heads", "kv_heads"), strict=True))
+            scores = q @ k.repeat_interleave(a["heads"] // a["kv_heads"], 1).mT * a["scale"]
+            if a["causal"]:
+                scores = scores.masked_fill(~torch.ones_like(scores[0, 0], dtype=torch.bool).tril(), -torch.inf)
+            return (scores.softmax(-1) @ v.repeat_interleave(a["heads"] // a["kv_heads"], 1)).transpose(1, 2).flatten(2)
         case "layer_norm":
             return nn.layer_norm(x, x.shape[-a["dims"] :], p.get("weight"), p.get("bias"), a["eps"])
+        case "sum":
+            return x.sum(a["axes"], a["keepdim"])
+        case "amax":
+            return x.amax(a["axes"], a["keepdim"])
+        case "amin":
+            return x.amin(a["axes"], a["keepdim"])
+        case "prelu":
+            return nn.prelu(x, p["slope"])
+        case "upsample":
+            for axis, scale in enumerate(a["scales"]):
+                x = x.repeat_interleave(scale, axis + 2)
+            return x
+        case "pad":
+            amounts = [n for pair in reversed(a["pads"][1:]) for n in pair] if x.ndim > 2 else a["pads"][0]
+            return nn.pad(x, amounts, a["mode"], a["value"] if a["mode"] == "constant" else None)
         case "softmax":
             return x.softmax(a["axis"])
         case "rnn" | "lstm" | "gru":
@@ -122,4 +143,14 @@ def _elementwise(kind: str, a: dict[str, Any]) -> Any:
         "gelu": lambda x: nn.gelu(x, approximate=a["approximate"]),
         "leaky_relu": lambda x: nn.leaky_relu(x, a["slope"]),
         "hardtanh": lambda x: x.clamp(a["min"], a["max"]),
-    }[kind]
+        "elu": lambda x: nn.elu(x, a["alpha"]),
+        "selu": nn.selu,
+        "celu": lambda x: nn.celu(x, a["alpha"]),
+        "softplus": lambda x: nn.softplus(x, a["beta"], a["threshold"]),
+        "softsign": nn.softsign,
+        "hardswish": nn.hardswish,
+        "hardsigmoid": lambda x: (a["alpha"] * x + a["beta"]).clamp(0, 1),
+        "mish": nn.mish,
+        "logsigmoid": nn.logsigmoid,
+        "pow": lambda x: x ** a["exponent"],
+    }.get(kind) or getattr(torch, kind)

@@ -416,9 +416,58 @@ forge(
         ]
         and lumpings(v="identity")(t)
     ),
-    "averages over the unit axis",
+    "reduces the unit axis",
 )
 forge("a mean moves the unit axis and keeps the rows", "mean", scale("v", 2, 2), "unit 2 claims")
+
+
+# --- selections, frames, slopes, sums, functions -------------------------------------------------
+forge("a chosen unit keeps its scale", "index_select_units", scale("v", 2, 3), "unit 2 claims")
+forge("a chosen constant is the unit's own", "index_select_units", offset("v", 3, 8), "unit 3 claims")
+forge("units of two classes stay apart", "index_select_units", set_lumping("v", classes=(0, 0, 1, -1, 0), representatives=(0, 2), scale={}), "follow unit 0")
+forge("the reduced selection takes the column of the representative", "index_select_units", set_attr("h", "v", "index", [0, 1]), "claims column")
+forge("a double does not represent the column", "index_select_units", set_lumping("v", representatives=(0, 2), scale={1: F(1, 2)}), "reads its column by")
+forge("positions are chosen alike", "index_select_positions", set_attr("h", "v", "index", [3, 0, 1]), "other positions")
+forge("chosen positions keep offsets", "index_select_positions", offset("v", 1, 4), "unit 1 claims")
+forge("a frame of zeros passes no offset", "pad_with_zeros", both(offset("v", 1, 1), offset("h", 1, 1)), "unit 1")
+forge(
+    "a frame passes the rows that map it to itself",
+    "pad_around_its_value",
+    both(set_attr("g", "v", "value", 2.0), set_attr("h", "v", "value", 2.0)),
+    "unit 2 claims",
+)
+forge("both frames hold one value", "pad_around_its_value", set_attr("h", "v", "value", 2.0), "the reduced value is 2.0")
+forge("both frames are of one mode", "pad_circular", set_attr("h", "v", "mode", "replicate"), "the reduced mode is")
+forge("a constant in a frame is the frame's", "pad_with_zeros", offset("v", 3, 1), "unit 3 claims")
+forge("a unit of padding is a constant of its value", "pad_units", offset("v", 10, 4), "unit 10 claims")
+forge("units of padding are related by their value", "pad_units", offset("v", 1, -4), "unit 1 claims")
+forge(
+    "no unit follows the padding", "pad_units", set_lumping("v", classes=(0, 0, 0, 1, 1, -1, 2, 3, 4, 4, -1), representatives=(0, 3, 6, 7, 8)), "follow unit 0"
+)
+forge("the reduced padding is of one value", "pad_units", set_attr("h", "v", "value", 6.0), "the reduced value is 6.0")
+forge("the reduced padding stands where it stood", "pad_units", set_attr("h", "v", "pads", [[0, 1]]), "claims column")
+forge("the reduced padding stands at the same positions", "pad_with_zeros", set_attr("h", "v", "pads", [[0, 0], [0, 1], [0, 2]]), "the reduced pads are")
+forge("members share a slope", "prelu", set_entry("g", "v", "slope", 1, 0.5), "unit 1 has another slope than unit 0")
+forge("a ghost pair shares a slope", "prelu", set_entry("g", "v", "slope", 7, 0.25), "unit 7 has another slope than unit 6")
+forge("a constant is bent by its own slope", "prelu", offset("v", 3, -7), "unit 3 claims")
+forge("the reduced slope is the representative's", "prelu", set_entry("h", "v", "slope", 1, 0.5), "the reduced slope of column 1")
+forge("a sum counts constants", "sum_over_positions", offset("v", 3, 7), "unit 3 claims")
+forge("a sum counts offsets", "sum_over_positions", offset("v", 1, 3), "unit 1 claims")
+forge("a sum passes scales as they are", "sum_over_positions", scale("v", 2, -32), "unit 2 claims")
+forge("the smallest passes positive scales", "amin", both(scale("h", 2, -2), scale("v", 2, -2)), "unit 2")
+forge("a divisor divides the scale", "div_constant", scale("v", 2, 2), "unit 2 claims")
+forge("a divisor divides the constant", "div_constant", offset("v", 3, 7), "unit 3 claims")
+forge("the reduced divisor is the representative's", "div_constant", set_entry("h", "v", "divisor", 0, 2), "the reduced divisor of column 0")
+forge("the magnitude of a scale", "abs", scale("v", 2, -3), "unit 2 claims")
+forge("the inverse of a scale", "reciprocal", scale("v", 2, -4), "unit 2 claims")
+forge("a square squares the scale", "square", scale("v", 2, -2), "unit 2 claims")
+forge("another power", "square", both(set_attr("g", "v", "exponent", 3), set_attr("h", "v", "exponent", 3)), "unit 2 claims")
+forge("an even function passes no sign", "cos", scale("v", 2, -1), "unit 2 claims")
+forge(
+    "below its threshold softplus is irrational", "softplus", both(offset("h", 3, 20), set_entry("g", "h", "bias", 3, 20), offset("v", 3, 20)), "unit 3 claims"
+)
+forge("a ramp of another height has no mirror", "hardsigmoid", both(set_attr("g", "v", "beta", 0.25), set_attr("h", "v", "beta", 0.25)), "claims")
+forge("halves are rounded to even", "round", offset("v", 3, 3), "unit 3 claims")
 
 # --- pinned --------------------------------------------------------------------------------------
 forge(
@@ -477,6 +526,81 @@ forge("a member's offset is rational", "linear_offsets", set_lumping("h", offset
 forge("the batch is no unit axis", "relu", lumpings(h=lump(CLASSES, 2, REPS, axis=5)), "axis 5")
 forge("an unlumped claim needs an unlumped network", "relu", lumpings(h="identity", v="identity"), "the reduced value has shape")
 forge("there are at most as many columns as classes", "relu", set_lumping("h", columns=5), "5 columns")
+
+
+# --- attention -----------------------------------------------------------------------------------
+def rows_of(name: str, unit: int, bias: float | None = None, times: float = 1) -> Breaking:
+    """Another row of a layer of the original: scaled, with another bias."""
+
+    def breaking(triple: Triple) -> None:
+        weight, old = triple.g.stored(name)["weight"], triple.g.stored(name)["bias"]
+        set_entry("g", name, "weight", unit, weight[unit] * times)(triple)  # type: ignore[arg-type]
+        set_entry("g", name, "bias", unit, float(old[unit] * times if bias is None else bias))(triple)
+
+    return breaking
+
+
+FOLLOW = "unit 1 is claimed to follow unit 0"
+forge("queries without the inverse scale in the keys are another head", "attention", both(rows_of("q", 2, times=2), scale("q", 2, 4)), FOLLOW)
+forge(
+    "keys without the inverse scale in the queries are another head",
+    "attention",
+    both(rows_of("k", 3, bias=1, times=2), scale("k", 3, 1)),
+    FOLLOW,
+)
+forge("a query offset is seen", "attention", both(rows_of("q", 2, bias=3), offset("q", 2, 1)), FOLLOW)
+forge("query units in another order are another head", "attention", lambda t: _swap(t, "q"), FOLLOW)
+forge(
+    "heads that attend alike on other values are apart",
+    "attention",
+    lambda t: _reads(t, "v", lump([0, 2, 1, -1], 2, [0, 2, 1], {}, {3: 7}, axis=2)),
+    FOLLOW,
+)
+forge("the row of the value is the output's", "attention", offset("a", 1, 6), "unit 1 claims")
+forge("the scale of the value is the output's", "attention", scale("a", 1, 2), "unit 1 claims")
+forge("a constant value is the output's constant", "attention", offset("a", 3, 8), "unit 3 claims")
+forge("the scale is kept", "attention", set_attr("h", "a", "scale", 0.25), "the reduced scale")
+forge("the causal mask is kept", "attention", set_attr("h", "a", "causal", True), "the reduced causal")
+forge("the heads of the reduced network are those that stay", "attention", lambda t: t.h.nodes["a"].attrs.update(heads=1, kv_heads=1), "claims column 0")
+forge("a reduced head has its own queries", "attention", lambda t: _crossed(t, "q"), "claims column 0")
+forge("a reduced head has its own values", "attention", lambda t: _crossed(t, "v"), "claims column 0")
+forge("a key that is no constant cannot leave alone", "attention_narrower", lambda t: _keeps(t, "k"), "claims column 0")
+forge("a query constant that is not zero is seen", "attention_narrower", both(rows_of("q", 2, bias=1), offset("q", 2, 1)), "claims column 0")
+forge("an irrational query constant is not compared", "attention_narrower", offset("q", 2, Surd(F(0), F(1), F(2))), "unit 2 claims the constant")
+
+
+def _swap(triple: Triple, name: str) -> None:
+    """Units 2 and 3, the second head's, change places in the original."""
+    old = triple.lumpings[name]
+    assert not isinstance(old, str)
+    for role, stored in triple.g.stored(name).items():
+        stored[[2, 3]] = stored[[3, 2]]
+        triple.g.nodes[name].params[role] = stored
+    set_lumping(name, classes=(0, 1, 1, 0, *old.classes[4:]))(triple)
+
+
+def _reads(triple: Triple, name: str, lumping: Any) -> None:
+    set_entry("g", name, "weight", (1, 0), 4)(triple)
+    triple.lumpings[name] = lumping
+
+
+def _crossed(triple: Triple, name: str) -> None:
+    """The kept columns of the operand change places in the reduced network."""
+    old = triple.lumpings[name]
+    assert not isinstance(old, str)
+    half = old.columns // 2
+    order = [*range(half, old.columns), *range(half)]
+    for role, stored in triple.h.stored(name).items():
+        triple.h.nodes[name].params[role] = stored[order]
+    place = {c: order.index(c) for c in range(old.columns)}
+    reps = [old.representatives[c] for c in order] + list(old.representatives[old.columns :])
+    set_lumping(name, classes=tuple(place.get(c, c) for c in old.classes), representatives=tuple(reps))(triple)
+
+
+def _keeps(triple: Triple, name: str) -> None:
+    """The first key unit is no constant but a ghost."""
+    set_entry("g", name, "weight", (0, 0), 1)(triple)
+    triple.lumpings[name] = lump([2, 0, 1], 1, [1, 2, 0], axis=2)
 
 
 @pytest.mark.parametrize("law", FORGERIES)

@@ -111,7 +111,9 @@ def changed(graph: Graph, tensor: str, index: Any, value: float) -> Graph:
 # -- whole networks -----------------------------------------------------------------------
 
 
-TINY = {"relu": mlp(), "tanh": mlp("tanh", scale=-1), "gelu": mlp("gelu", scale=1), "sigmoid": mlp("sigmoid", scale=1), "cnn": cnn(), "upwards": upwards()}
+TINY = {"relu": mlp(), "tanh": mlp("tanh", scale=-1), "gelu": mlp("gelu", scale=1), "sigmoid": mlp("sigmoid", scale=1), "cnn": cnn(), "upwards": upwards()} | {
+    kind: mlp(kind, scale=scale) for kind, scale in (("abs", -2), ("sign", 2), ("cos", -1), ("erf", -1), ("softsign", -1), ("round", -1))
+}
 
 
 @pytest.mark.parametrize("name", TINY)

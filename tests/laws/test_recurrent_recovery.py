@@ -41,20 +41,30 @@ class Sketch:
         value = "x"
         if self.rng.random() < 0.4:
             value = self.linear("front", value, int(self.rng.integers(2, 5)))
-            value = self.node("bend", str(self.rng.choice(["relu", "tanh", "identity"])), [value], {})
+            value = self.bend("bend", value)
         for layer in range(self.rng.integers(1, 4)):
             ways = [self.layer(f"r{layer}_{way}", value) for way in range(self.rng.integers(1, 3))]
-            value = ways[0] if len(ways) == 1 else self.node(f"c{layer}", "concat", ways, {"axis": 2})
+            joined = ways[0] if len(ways) == 1 else self.node(f"c{layer}", "concat", ways, {"axis": 2})
+            joined = self.bend(f"b{layer}", joined) if self.rng.random() < 0.4 else joined  # splits what the layer alone would merge
+            below, value = value, joined
+            if self.shapes[below] == self.shapes[value] and below != "x":
+                value = self.node(f"a{layer}", "add", [below, value], {})
         if self.rng.random() < 0.3:
             value = self.node("m", "mean", [value], {"axes": [1], "keepdim": False})
         self.linear("y", value, 2)
-        self.graph = Graph((Value("x", self.shapes["x"], "float64"),), tuple(self.nodes), ("y",), self.tensors)
+        layers = [node.name for node in self.nodes if node.kind in GATES]
+        outputs = ("y", layers[0]) if self.rng.random() < 0.1 else ("y",)
+        self.graph = Graph((Value("x", self.shapes["x"], "float64"),), tuple(self.nodes), outputs, self.tensors)
 
     def node(self, name: str, kind: str, inputs: list[str], attrs: dict[str, Any], **params: np.ndarray) -> str:
         self.tensors |= {f"{name}.{role}": np.asarray(p, "float64") for role, p in params.items()}
         self.shapes[name] = get(kind).infer([self.shapes[x] for x in inputs], attrs, params)
         self.nodes.append(Node(Value(name, self.shapes[name], "float64"), kind, tuple(inputs), attrs, {role: f"{name}.{role}" for role in params}))
         return name
+
+    def bend(self, name: str, x: str) -> str:
+        kind = str(self.rng.choice(["relu", "tanh", "identity", "gelu", "sigmoid"]))
+        return self.node(name, kind, [x], {"approximate": "none"} if kind == "gelu" else {})
 
     def linear(self, name: str, x: str, out: int) -> str:
         return self.node(
@@ -74,6 +84,7 @@ class Sketch:
             one, two = self.rng.integers(n, size=2)
             for p in params.values():
                 p[:, two] = p[:, one]
+                p[2 if GATES[kind] > 1 else 0, two] *= self.rng.choice([1, 1, -1])
         return self.node(name, kind, [x], attrs, **{role: p.reshape(-1, *p.shape[2:]) for role, p in params.items()})
 
 
@@ -83,14 +94,16 @@ def seeds(fixed: int, fresh: int) -> list[int]:
 
 @amounts
 def test_as_coarse_as_the_reference(amount: int) -> None:
-    """At every value, to the unit."""
+    """At every value; in rare knots the reference is a little less coarse. What is merged too much, the next law finds."""
     merged = 0
     for seed in seeds(60 * amount, 30 * amount):
         graph = Sketch(seed).graph
         outcome = coarsest(graph)
         kept = all_columns(outcome, {})
         counts = {name: len(k.units) for name, k in kept.items() if outcome.axes[name] is not None}
-        assert counts == reference_counts(graph), f"seed {seed}, LUMPNET_SEED={SEED}"
+        wanted = reference_counts(graph)
+        finer = {name: (count, wanted[name]) for name, count in counts.items() if count > wanted[name]}
+        assert counts.keys() == wanted.keys() and not finer, f"seed {seed}, LUMPNET_SEED={SEED}: (product, reference) {finer}"  # noqa: PT018
         merged += sum(not k.all_kept() for k in kept.values())
     assert merged > 30 * amount
 
@@ -102,8 +115,9 @@ def test_what_is_found_is_proved_and_is_the_same_function(amount: int) -> None:
         assert isinstance(found.verdict, Proved), f"seed {seed}, LUMPNET_SEED={SEED}: {found.verdict}"
         graph = found.original.graph
         x = np.random.default_rng(seed).normal(size=(3, *(int(d or 0) for d in graph.inputs[0].shape[1:])))
-        one, two = run(graph, {"x": x})["y"], run(found.network.graph, {"x": x})["y"]
-        assert np.abs(one - two).max() <= 1e-9 * max(1.0, np.abs(one).max()), f"seed {seed}, LUMPNET_SEED={SEED}"
+        one, two = run(graph, {"x": x}), run(found.network.graph, {"x": x})
+        for name in graph.outputs:
+            assert np.abs(one[name] - two[name]).max() <= 1e-9 * max(1.0, np.abs(one[name]).max()), f"seed {seed}, LUMPNET_SEED={SEED}"
 
 
 @amounts

@@ -307,6 +307,43 @@ class Shuffle(nn.Module):
         return self.out(left) - self.out(right)
 
 
+class Bidirectional(nn.Module):
+    """Every way to read a recurrent layer: the sequence, the last step, single last states, one without biases, one that is flipped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.LSTM(4, 5, batch_first=True, num_layers=2, bidirectional=True)
+        self.two = nn.GRU(10, 3, batch_first=True, bias=False)
+        self.three = nn.RNN(3, 4, batch_first=True, nonlinearity="relu", bidirectional=True)
+        self.head = nn.Linear(4 + 4 + 3 + 3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y, (h, _) = self.one(x)
+        z, last = self.two(torch.tanh(y))
+        _, ends = self.three(z.flip(1), torch.zeros(2, x.shape[0], 4))
+        return self.head(torch.cat([ends[0], ends[-1], z[:, -1], last.squeeze(0)], 1)) + h[2].sum(1, keepdim=True)
+
+
+def bidirectional() -> Case:
+    return Bidirectional(), (torch.randn(2, 6, 4),)
+
+
+class States(nn.Module):
+    """A cell state that is read, and a state that is given: the sequence is lifted, these calls stay whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.LSTM(4, 5, batch_first=True), nn.GRU(5, 3, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y, (_, c) = self.one(x)
+        return self.two(y, torch.tanh(c[:, :, :3]))[0]
+
+
+def states() -> Case:
+    return States(), (torch.randn(2, 6, 4),)
+
+
 def shuffle() -> Case:
     return Shuffle(), (torch.randn(2, 4, 3, 3),)
 
@@ -343,6 +380,44 @@ def inexact() -> Case:
     return Spectral(), (torch.randn(2, 4),)
 
 
+def functions() -> Case:
+    layers = (nn.Softsign(), nn.ELU(0.5), nn.SELU(), nn.CELU(2), nn.Softplus(2, 5), nn.Hardswish(), nn.Hardsigmoid(), nn.Mish(), nn.LogSigmoid())
+    return nn.Sequential(*(part for layer in layers for part in (nn.Linear(4, 4), layer))), (torch.randn(2, 4),)
+
+
+class Selections(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("order", torch.tensor([2, 0, 1]))
+        self.shuffle, self.gate, self.out = nn.ChannelShuffle(2), nn.GLU(1), nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.gate(self.shuffle(x))[:, :, ::2]
+        h = h[:, self.order].flip(1).roll(1, 2) - h[:, 1:2] / 3
+        return -self.out(torch.stack(h.unbind(1), 1)).abs() + 1
+
+
+class Frames(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.pads = nn.Sequential(
+            nn.ConstantPad2d((1, 0, 2, 1), 0.3), nn.Conv2d(2, 4, 3), nn.PReLU(4), nn.ReflectionPad2d(1), nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular")
+        )
+        self.ups = nn.Sequential(nn.ReplicationPad2d((0, 1, 1, 0)), nn.PReLU(), nn.Upsample(scale_factor=2), nn.ZeroPad2d((0, 0, 1, 1)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = F.pad(self.ups(self.pads(x)), (-1, 2, 0, 0, 1, 0), value=2.0)
+        return torch.cat([h.sum((2, 3)), h.amax((2, 3)), h.amin(dim=2, keepdim=True).squeeze(2).max(2)[0]], 1)
+
+
+def frames() -> Case:
+    return Frames(), (torch.randn(2, 2, 5, 5),)
+
+
+def selections() -> Case:
+    return Selections(), (torch.randn(2, 6, 8),)
+
+
 def lone_layer() -> Case:
     return nn.Linear(3, 2), (torch.randn(1, 3),)
 
@@ -371,7 +446,7 @@ MODELS: dict[str, Callable[[], Case]] = {
     f.__name__: f
     for f in (
         mlp, cnn, conv1d, conv3d, upwards, normalised, lookup, resnet, mobilenet, concat, tied, shared, functional, pruned,
-        transformer, recurrent, shuffle, two_inputs, inexact, lone_layer, mixing, double,
+        transformer, recurrent, bidirectional, states, shuffle, selections, functions, frames, two_inputs, inexact, lone_layer, mixing, double,
     )
 }  # fmt: skip
 

@@ -152,6 +152,19 @@ def test_exact_parametrizations_become_plain_weights():
         (lambda m, x: x + x.mean(2, keepdim=True), "add"),
         (lambda m, x: x.clamp(-1, 2), "hardtanh"),
         (lambda m, x: F.relu6(x), "hardtanh"),
+        (lambda m, x: F.softsign(x), "softsign"),
+        (lambda m, x: x / (2 + x.abs()), "opaque"),
+        (lambda m, x: (x + 1) / (1 + x.abs()), "opaque"),
+        (lambda m, x: (1 + x.abs()) / x, "opaque"),
+        (lambda m, x: x.div(1 + x.abs(), rounding_mode="floor"), "opaque"),
+        (lambda m, x: x / (1 + x.abs().relu()), "opaque"),
+        (lambda m, x: F.softplus(x, 2, 3), "softplus"),
+        (lambda m, x: F.logsigmoid(x), "logsigmoid"),
+        (lambda m, x: x**2 + 1 / x, "add"),
+        (lambda m, x: x**0.5, "pow"),
+        (lambda m, x: x.round(decimals=1), "opaque"),
+        (lambda m, x: x.view(x.shape[0], 3, 2, 2).transpose(1, 2).reshape(x.shape), "reshape"),
+        (lambda m, x: x.unflatten(2, (2, 2)).transpose(2, 3).flatten(2), "index_select"),
         (lambda m, x: x.flatten(1), "reshape"),
         (lambda m, x: x.squeeze(1).unsqueeze(1).mT, "permute"),
         (lambda m, x: x.mean(dim=(-1,)), "mean"),
@@ -189,9 +202,11 @@ def test_a_batch_of_one_is_no_obstacle():
     assert lift(lambda m, x: m.fc(x), (1, 4), fc=nn.Linear(4, 2)).nodes[0].shape == (None, 2)
 
 
-def test_values_with_the_batch_elsewhere_become_one_sequence(lifted):
-    node = {n.name: n for n in lifted("transformer").graph.nodes}["layer.self_attn"]
-    assert (node.kind, node.attrs["target"], node.module) == ("opaque", "sequence", Module("layer.self_attn", "MultiheadAttention"))
+def test_values_with_the_batch_elsewhere_become_one_sequence():
+    """Asked for its weights, `MultiheadAttention` multiplies batches of matrices, for which there is no rule."""
+    graph = lift(lambda m, x: m.attn(x, x, x)[0], (2, 4, 8), attn=nn.MultiheadAttention(8, 2, batch_first=True))
+    (node,) = graph.nodes
+    assert (node.kind, node.attrs["target"], node.module) == ("opaque", "sequence", Module("attn", "MultiheadAttention"))
     assert node.attrs["args"][0]["target"] == "aten.transpose.int"
     assert "{'batch': 2}" in str(node.attrs["args"])
     assert len(node.params) == 4

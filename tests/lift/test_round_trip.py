@@ -28,8 +28,12 @@ def other_batch(inputs, size=5):
 
 
 def test_the_lowered_network_computes_the_same_floats(sample):
+    """Around an attention, tokens and batch change places: matrices are multiplied in other blocks."""
+    moved = any(node.kind == "attention" for node in sample.graph.nodes)
     for inputs in (sample.inputs, other_batch(sample.inputs), other_batch(sample.inputs, 1)):
-        assert same(sample.module, sample.lowered, inputs)
+        assert moved or same(sample.module, sample.lowered, inputs)
+        for a, b in zip(outputs(sample.module, inputs), outputs(sample.lowered, inputs), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
 
 
 def test_lifting_the_lowered_network_gives_the_same_file(sample):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import product
 from typing import Any
@@ -190,13 +190,75 @@ def _apply(node: Json, ins: list[Exact], p: dict[str, Exact], roots: Roots, raw:
         case "mean":
             total = x.ints.sum(axis=tuple(a["axes"]), keepdims=a["keepdim"])
             return Exact(np.asarray(total, dtype=object), x.den * math.prod(x.ints.shape[k] for k in a["axes"]))
+        case "sum":
+            return Exact(np.asarray(x.ints.sum(axis=tuple(a["axes"]), keepdims=a["keepdim"]), dtype=object), x.den)
+        case "amax":
+            return Exact(np.asarray(x.ints.max(axis=tuple(a["axes"]), keepdims=a["keepdim"]), dtype=object), x.den)
+        case "amin":
+            return Exact(np.asarray(x.ints.min(axis=tuple(a["axes"]), keepdims=a["keepdim"]), dtype=object), x.den)
+        case "upsample":
+            out = x.ints
+            for k, times in enumerate(a["scales"]):
+                out = out[(*[slice(None)] * (k + 2), [i // times for i in range(out.shape[k + 2] * times)])]
+            return Exact(out, x.den)
+        case "pad":
+            return _pad(x, a)
+        case "prelu":
+            slope = _along(p["slope"], 1, x.ints.ndim) if p["slope"].ints.size > 1 else p["slope"].shaped()
+            return Exact(np.where(x.ints < 0, x.ints * slope.ints, x.ints * slope.den), x.den * slope.den)
         case "softmax":
             count = x.ints.shape[a["axis"]]
             away = Exact(x.ints * count - x.ints.sum(axis=a["axis"], keepdims=True), x.den * count)  # what is added to all entries cancels
             return _polynomial(away, away.ints, 1 + a["axis"], 1).plus(_number(Fraction(1, count)))
+        case "rnn" | "lstm" | "gru":
+            return _recurrent(node["kind"], x, a, p)
         case "opaque":
             return _opaque(node, ins, raw)
+    if node["kind"] in FUNCTIONS:
+        return _each(x, lambda c: FUNCTIONS[node["kind"]](c, a))
     raise Undefined(f"no meaning for {node['kind']}")
+
+
+def _tanh(x: Exact) -> Exact:
+    return _polynomial(x, abs(x.ints), 1, 1)
+
+
+def _sigmoid(x: Exact) -> Exact:
+    return _polynomial(x, abs(x.ints), 1, 3).times(_number(Fraction(1, 4))).plus(_number(Fraction(1, 2)))
+
+
+def _recurrent(kind: str, x: Exact, a: Json, p: dict[str, Exact]) -> Exact:
+    """Step by step, with the stand-ins of tanh and sigmoid."""
+    n = p["weight_hh"].ints.shape[1]
+    gates, zero = p["weight_hh"].ints.shape[0] // n, Exact(np.zeros((len(x.ints), n), dtype=object))
+
+    def part(u: Exact, role: str, gate: int) -> Exact:
+        at, weight, bias = slice(gate * n, gate * n + n), p[f"weight_{role}"], p.get(f"bias_{role}")
+        mine = Exact(_dot(u.ints, weight.ints[at]), u.den * weight.den)
+        return mine if bias is None else mine.plus(Exact(bias.ints[at], bias.den))
+
+    def both(u: Exact, h: Exact, gate: int) -> Exact:
+        return part(u, "ih", gate).plus(part(h, "hh", gate)).lowest()
+
+    h, c, found, minus = zero, zero, {}, _number(Fraction(-1))
+    times = range(x.ints.shape[1])
+    for t in reversed(times) if a["reverse"] else times:
+        u = Exact(x.ints[:, t], x.den)
+        if gates == 1:
+            v = both(u, h, 0)
+            h = Exact(np.maximum(v.ints, 0), v.den) if a["nonlinearity"] == "relu" else _tanh(v)
+        elif gates == 4:
+            i, f, g, o = (both(u, h, k) for k in range(4))
+            c = _sigmoid(f).times(c).plus(_sigmoid(i).times(_tanh(g))).lowest()
+            h = _sigmoid(o).times(_tanh(c))
+        else:
+            r, z = (_sigmoid(both(u, h, k)) for k in range(2))
+            own = r.times(part(h, "hh", 2)) if a["linear_before_reset"] else part(r.times(h), "hh", 2)
+            kept = _tanh(part(u, "ih", 2).plus(own))
+            h = kept.plus(z.times(h.plus(kept.times(minus))))
+        h = found[t] = h.lowest()
+    den = math.lcm(*(v.den for v in found.values()))
+    return Exact(np.stack([found[t].ints * (den // found[t].den) for t in times], axis=1), den)
 
 
 def _number(value: Fraction) -> Exact:
@@ -207,6 +269,75 @@ def _inverse(x: Exact) -> Exact:
     if not x.ints.all():
         raise Undefined("a division by zero")
     return exactly(np.array([Fraction(x.den, v) for v in x.ints.reshape(-1)], dtype=object)).shaped(*x.ints.shape)
+
+
+def _pad(x: Exact, a: Json) -> Exact:
+    """Axis by axis: which position is copied, or the value."""
+    ints, den = x.ints, x.den
+    value = Fraction(a["value"])
+    if a["mode"] == "constant":
+        ints, den = ints * value.denominator, den * value.denominator
+    for axis, (before, after) in enumerate(a["pads"], 1):
+        n = ints.shape[axis]
+        read = []
+        for i in range(-before, n + after):
+            around = {"circular": i % n if n else 0, "replicate": min(max(i, 0), n - 1), "reflect": abs(i) if i < n else 2 * (n - 1) - i}
+            read.append(i if 0 <= i < n else around.get(a["mode"], -1))
+        kept = np.take(ints, [max(i, 0) for i in read], axis) if n else np.zeros((*ints.shape[:axis], len(read), *ints.shape[axis + 1 :]), object)
+        outside = np.array([i < 0 for i in read]).reshape([-1 if k == axis else 1 for k in range(ints.ndim)])
+        ints = np.where(outside, int(value * den), kept)
+    return Exact(ints, den)
+
+
+def _each(x: Exact, function: Callable[[Fraction], Fraction]) -> Exact:
+    out = np.empty(x.ints.size, dtype=object)
+    out[:] = [function(Fraction(v, x.den)) for v in x.ints.reshape(-1)]
+    return exactly(out).shaped(*x.ints.shape)
+
+
+def _whole(exponent: float) -> bool:
+    return exponent == int(exponent) and abs(exponent) <= 8
+
+
+def _power(c: Fraction, a: Json) -> Fraction:
+    n = int(a["exponent"])
+    if not _whole(a["exponent"]):
+        return 3 * c * c + c + 1 + Fraction(a["exponent"])
+    if c == 0 and n < 0:
+        raise Undefined("a division by zero")
+    return Fraction(c**n)
+
+
+def _root(c: Fraction) -> Fraction:
+    p, r = math.isqrt(abs(c.numerator)), math.isqrt(c.denominator)
+    return Fraction(p, r) if c >= 0 and Fraction(p * p, r * r) == c else c * c + 7 * c + 11
+
+
+FUNCTIONS: dict[str, Callable[[Fraction, Json], Fraction]] = {
+    "abs": lambda c, a: abs(c),
+    "sign": lambda c, a: Fraction((c > 0) - (c < 0)),
+    "exp": lambda c, a: c * c + 3 * c + 1,
+    "log": lambda c, a: (c - 1) * (c + 5),
+    "sqrt": lambda c, a: _root(c),
+    "reciprocal": lambda c, a: _power(c, {"exponent": -1}),
+    "erf": lambda c, a: c * abs(c) + 5 * c,
+    "sin": lambda c, a: c * abs(c) - 3 * c,
+    "cos": lambda c, a: 3 * c * c + 1,
+    "softsign": lambda c, a: c / (1 + abs(c)),
+    "elu": lambda c, a: c if c >= 0 else (c * c - 5 * c) * (Fraction(a["alpha"]) + 7),
+    "selu": lambda c, a: 2 * c * c + 3 * c,
+    "celu": lambda c, a: c if c >= 0 else (2 * c * c - 5 * c) * (Fraction(a["alpha"]) + 7),
+    "softplus": lambda c, a: c if Fraction(a["beta"]) * c > Fraction(a["threshold"]) else c * c + 3 * c + 7 + Fraction(a["beta"]),
+    "hardswish": lambda c, a: c * min(max(c + 3, Fraction(0)), Fraction(6)) / 6,
+    "hardsigmoid": lambda c, a: min(max(Fraction(a["alpha"]) * c + Fraction(a["beta"]), Fraction(0)), Fraction(1)),
+    "mish": lambda c, a: 4 * c * c + c,
+    "logsigmoid": lambda c, a: 5 * c * c + c + 2,
+    "floor": lambda c, a: Fraction(math.floor(c)),
+    "ceil": lambda c, a: Fraction(math.ceil(c)),
+    "round": lambda c, a: Fraction(round(c)),
+    "pow": _power,
+}
+"""Exact functions, and stand-ins with the laws of those that are irrational."""
 
 
 def _polynomial(x: Exact, other: np.ndarray, square: int, linear: int) -> Exact:
@@ -302,13 +433,13 @@ def _max_pool(x: Exact, a: Json) -> Exact:
     best = None
     for view in _taps(padded, a["kernel"], a["stride"], dilation, counts):
         here = np.equal(view, None)
-        best = view.copy() if best is None else np.where(np.equal(best, None), view, np.where(here, best, np.maximum(*_whole(best, view, here))))
+        best = view.copy() if best is None else np.where(np.equal(best, None), view, np.where(here, best, np.maximum(*_filled(best, view, here))))
     if best is None or np.equal(best, None).any():
         raise Undefined("a window without elements")
     return Exact(np.asarray(best, dtype=object), x.den)
 
 
-def _whole(best: np.ndarray, view: np.ndarray, here: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _filled(best: np.ndarray, view: np.ndarray, here: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(np.equal(best, None), 0, best), np.where(here, 0, view)
 
 

@@ -300,10 +300,16 @@ def _attribute(node: Json, rng: random.Random) -> bool:
         a[key] = _bump(value, rng, 0) if rng.random() < 0.7 else value[::-1]
     elif isinstance(value, bool):
         a[key] = not value
-    elif key in ("eps", "slope", "min", "max", "p"):
+    elif key in ("eps", "slope", "min", "max", "p", "alpha", "beta", "threshold", "exponent", "value"):
         a[key] = rng.choice([value * 2, -value, value + 1, math.nextafter(value, 9.0), 0.0, int(value)])
     elif key == "index":
         a[key] = rng.choice([_bump(value, rng, 0), value[::-1], [*value, value[0]], value[1:] or [0]])
+    elif key == "scales":
+        a[key] = _bump(value, rng, 1)
+    elif key == "pads":
+        a[key] = rng.choice([value[::-1], [pair[::-1] for pair in value], [*value[:-1], [n + 1 for n in value[-1]]]])
+    elif key == "mode":
+        a[key] = rng.choice(["constant", "reflect", "replicate", "circular", "nearest"])
     elif key == "approximate":
         a[key] = "tanh" if value == "none" else "none"
     elif key == "divisor_override":
@@ -402,6 +408,12 @@ UNARY: dict[str, Json] = {
     "leaky_relu": {"slope": -0.5},
     "hardtanh": {"min": -1.0, "max": 1.0},
     "gelu": {"approximate": "none"},
+    "abs": {},
+    "erf": {},
+    "cos": {},
+    "softplus": {"beta": 1.0, "threshold": 20.0},
+    "hardsigmoid": {"alpha": 0.25, "beta": 0.5},
+    "pow": {"exponent": 2},
 }
 
 

@@ -84,12 +84,18 @@ def exact_params(g: Net, lumpings: Json, node: Json, kind: str, groups: int = 1)
         found = _affine(g, lumpings, node, groups)
         rows_left = found["weight"].shape[node["kind"] == "conv_transpose"]
         return found if kind != "constant" else {"value": found.get("bias", _array([0] * rows_left))}
+    if node["kind"] in ("rnn", "lstm", "gru"):
+        return _recurrent(g, lumpings, node)
     if node["kind"] == "embedding":
         out = rows(lumpings[node["name"]], node["shape"], len(node["shape"]) - 1)
         return {"weight": _array(own["weight"][:, out.kept()].tolist())}
     if node["kind"] == "batch_norm":
         out = rows(lumpings[node["name"]], node["shape"], 1)
         return {role: _array(np.asarray(t)[out.kept()].tolist()) for role, t in own.items() if role != "num_batches_tracked"}
+    if node["kind"] == "prelu":
+        axis = unit_axis(lumpings, node) if any(isinstance(lumpings[v], dict) for v in (node["name"], *node["inputs"])) else 1
+        out = rows(lumpings[node["name"]], node["shape"], axis)
+        return {"slope": _array(own["slope"].tolist() if len(own["slope"]) == 1 else np.asarray(own["slope"])[out.kept()].tolist())}
     if node["kind"] in ("add_constant", "mul_constant", "div_constant"):
         (role,) = own
         axis = unit_axis(lumpings, node) if own[role].ndim == 0 else node["attrs"]["axis"]
@@ -163,6 +169,27 @@ def _first_position(node: Json, kernel: tuple[int, ...], in_shape: list[Any]) ->
     return np.array(out, dtype=bool)
 
 
+def _recurrent(g: Net, lumpings: Json, node: Json) -> Params:
+    """Every gate's rows of the kept units, over the operand's and the layer's own columns; the operand's constants go into one bias."""
+    own, name, n = g.params(node), node["inputs"][0], node["shape"][2]
+    inn, out = rows(lumpings[name], g.values()[name]["shape"], 2), rows(lumpings[node["name"]], node["shape"], 2)
+    at = [gate * n + unit for gate in range(len(own["weight_hh"]) // n) for unit in out.kept()]
+    found = {role: np.full((len(at), lumping.columns), Fraction(0), dtype=object) for role, lumping in (("weight_ih", inn), ("weight_hh", out))}
+    shift = [Fraction(0)] * len(at)
+    for k, r in enumerate(at):
+        for role, lumping in (("weight_ih", inn), ("weight_hh", out)):
+            for unit, w in enumerate(map(Fraction, own[role][r].tolist())):
+                if 0 <= lumping.classes[unit] < lumping.columns:
+                    found[role][k, lumping.classes[unit]] += w * lumping.scale(unit)
+                if role == "weight_ih" and w and unit in inn.shifted:
+                    shift[k] += w * inn.offset(unit)
+    for role in ("bias_ih", "bias_hh"):
+        if role in own or (any(shift) and "bias_ih" not in own):
+            stored = [Fraction(float(own[role][r])) if role in own else Fraction(0) for r in at]
+            found[role] = _array([b + (s if role == "bias_ih" else 0) for b, s in zip(stored, shift, strict=True)])
+    return found
+
+
 def counterpart(g: Net, lumpings: Json, node: Json) -> Json | None:
     """The reduced node's JSON, without parameters."""
     name = node["name"]
@@ -183,6 +210,13 @@ def counterpart(g: Net, lumpings: Json, node: Json) -> Json | None:
         new["attrs"]["shape"], new["inputs"] = new["shape"][1:], [g.graph["inputs"][0]["name"]]
     elif node["kind"] == "reshape":
         new["attrs"]["shape"] = new["shape"][1:]
+    elif node["kind"] == "pad" and isinstance(lumpings[name], dict):
+        axis = lumpings[name]["axis"]
+        before, after = node["attrs"]["pads"][axis - 1]
+        out, n = rows(lumpings[name], node["shape"], axis), node["shape"][axis]
+        mine = [list(pair) for pair in node["attrs"]["pads"]]
+        mine[axis - 1] = [sum(unit < before for unit in out.kept()), sum(unit >= n - after for unit in out.kept())]
+        new["attrs"]["pads"] = mine
     elif node["kind"] == "index_select" and unit_axis(lumpings, node) == node["attrs"]["axis"]:
         axis, source = node["attrs"]["axis"], node["inputs"][0]
         inn, out = rows(lumpings[source], g.values()[source]["shape"], axis), rows(lumpings[name], node["shape"], axis)

@@ -257,9 +257,15 @@ def pooling(kind: str) -> Callable[[random.Random], Triple]:
         case, n = Case(rng, spatial), rng.randint(1, 3)
         x = rowset(n, rng)
         case.hidden("h", x)
-        if kind == "mean":
+        if kind in ("mean", "sum", "amax", "amin"):
             axes = sorted(rng.sample(range(2, 2 + len(spatial)), rng.randint(1, len(spatial))))
             attrs: Attrs = {"axes": axes, "keepdim": rng.random() < 0.5}
+        elif kind == "upsample":
+            attrs = {"scales": [rng.randint(1, 3) for _ in spatial], "mode": "nearest"}
+        elif kind == "pad":
+            mode = rng.choice(["constant", "constant", "reflect", "replicate", "circular"])
+            pads = [[0, 0], *([rng.randint(0, 1), rng.randint(0, 2)] for _ in spatial)]
+            attrs = {"pads": pads, "mode": mode, "value": rng.choice([0.0, 0.0, 1.0, -0.5]) if mode == "constant" else 0.0}
         elif kind.startswith("adaptive"):
             attrs = {"output_size": [rng.randint(1, 3) for _ in spatial]}
         else:
@@ -270,9 +276,49 @@ def pooling(kind: str) -> Callable[[random.Random], Triple]:
         out = guess(x, own(n), rng)
         if rng.random() < 0.6:
             out = Rowset(list(x.labels), list(x.scale), list(x.offset), list(x.kept))
+        if kind == "sum" and rng.random() < 0.8:
+            count = int(np.prod([case.shapes["h"][a] for a in attrs["axes"]]))
+            out.offset = [o * count for o in out.offset]
         return case.finish("v", 1, out.json(1))
 
     return make
+
+
+def more_units(rng: random.Random) -> Triple:
+    """Units of padding, constants that leave, stay, or follow each other, around the operand's."""
+    spatial = rng.choice([(), (2,)])
+    case, n = Case(rng, spatial, bool(spatial) and rng.random() < 0.4), rng.randint(1, 3)
+    x = rowset(n, rng)
+    case.hidden("h", x)
+    before, after, value = rng.randint(0, 2), rng.randint(0, 2), rng.choice([0.0, 1.0, -0.5])
+    pads = [[0, 0] for _ in case.shapes["h"][1:]]
+    pads[case.axis - 1] = [before, after]
+    case.node("v", "pad", ["h"], {"pads": pads, "mode": "constant", "value": value})
+    within = guess(x, own(n), rng) if rng.random() < 0.5 else x
+    new = [rng.choice([None, None, "one", "two"]) for _ in range(before + after)]
+    labels = [*new[:before], *within.labels, *new[before:]]
+    fresh = [rng.choice(SCALES) for _ in new]
+    bent = [Fraction(value) * (1 if c is None else 1 - s) + (rng.random() < 0.1) for c, s in zip(new, fresh, strict=True)]
+    out = Rowset(labels, fresh[:before] + within.scale + fresh[before:], bent[:before] + within.offset + bent[before:], [])
+    out.kept = [c for c in dict.fromkeys(labels) if c is not None and (c in within.kept or (c in ("one", "two") and rng.random() < 0.8))]
+    for c in {c for c in labels if c is not None}:
+        out.scale[labels.index(c)], out.offset[labels.index(c)] = Fraction(1), Fraction(0)
+    return case.finish("v", case.axis, out.json(case.axis))
+
+
+def prelu(rng: random.Random) -> Triple:
+    spatial = rng.choice([(), (2,)])
+    case, n = Case(rng, spatial, bool(spatial) and rng.random() < 0.2), rng.randint(1, 4)
+    x = rowset(n, rng)
+    case.hidden("h", x)
+    count = 1 if case.axis != 1 or rng.random() < 0.3 else n
+    slope = np.array([rng.choice([0.25, 0.25, 0.25, 0.5, -1]) for _ in range(count)], np.float32)
+    case.node("v", "prelu", ["h"], slope=slope)
+    out = guess(x, own(n), rng)
+    for i in range(n):
+        if out.labels[i] is None and rng.random() < 0.7:
+            out.offset[i] = x.offset[i] * (1 if x.offset[i] >= 0 else Fraction(float(slope[i % count])))
+    return case.finish("v", case.axis, out.json(case.axis))
 
 
 def batch_norm(rng: random.Random) -> Triple:
@@ -433,6 +479,38 @@ def convolution(rng: random.Random) -> Triple:
     return case.finish("v", 1, rows.json(1))
 
 
+def no_attrs(rng: random.Random) -> Attrs:
+    return {}
+
+
+PLAIN = (
+    "abs",
+    "sign",
+    "exp",
+    "log",
+    "sqrt",
+    "reciprocal",
+    "erf",
+    "sin",
+    "cos",
+    "softsign",
+    "selu",
+    "hardswish",
+    "mish",
+    "logsigmoid",
+    "floor",
+    "ceil",
+    "round",
+)
+FUNCTIONS: dict[str, Callable[[random.Random], Attrs]] = dict.fromkeys(PLAIN, no_attrs) | {
+    "elu": lambda rng: {"alpha": rng.choice([1.0, 0.5])},
+    "celu": lambda rng: {"alpha": rng.choice([1.0, 0.5])},
+    "softplus": lambda rng: {"beta": rng.choice([1.0, 2.0]), "threshold": rng.choice([20.0, 1.0])},
+    "hardsigmoid": lambda rng: {"alpha": rng.choice([0.25, 0.125]), "beta": rng.choice([0.5, 0.5, 0.25])},
+    "pow": lambda rng: {"exponent": rng.choice([2, 3.0, -1, -2.0, 0.5, 1])},
+}
+
+
 def transposed(rng: random.Random) -> Triple:
     """A transposed convolution: constants and offsets before taps that are equal, alone, or neither; geometry at random; groups."""
     spatial = tuple(rng.randint(1, 3) for _ in range(rng.choice([1, 1, 2])))
@@ -478,6 +556,67 @@ def table(rng: random.Random) -> Triple:
     return case.finish("v", len(spatial) + 1, x.json(len(spatial) + 1))
 
 
+TURNS = {"rnn": 0, "lstm": 2, "gru": 2}
+
+
+def recurrent(kind: str, gates: int) -> Callable[[random.Random], Triple]:
+    def make(rng: random.Random) -> Triple:
+        case, n, m = Case(rng, (rng.randint(1, 2),), True), rng.randint(1, 3), rng.randint(1, 4)
+        x, state = rowset(n, rng), rowset(m, rng)
+        attrs: Attrs = {"reverse": rng.random() < 0.5}
+        attrs |= {"nonlinearity": rng.choice(["tanh", "relu"])} if kind == "rnn" else {}
+        attrs |= {"linear_before_reset": rng.random() < 0.5} if kind == "gru" else {}
+        pool = SCALES if rng.random() < 0.1 else [abs(s) for s in SCALES] if attrs.get("nonlinearity") == "relu" else [Fraction(1), Fraction(-1)]
+        for i, c in enumerate(state.labels):
+            state.offset[i] = rng.choice(OFFSETS) if rng.random() < 0.03 else Fraction(0)
+            state.scale[i] = rng.choice(pool) if state.labels.index(c) != i else Fraction(1)
+            state.offset[i] *= c is None or state.labels.index(c) != i
+        case.hidden("h", x)
+        params = _gates(x, state, gates, TURNS[kind], rng)
+        for _ in range(rng.choice([0, 0, 0, 1, 2])):  # bent a little, and biases moved from one side to the other
+            role = rng.choice(sorted(params))
+            at = tuple(rng.randrange(k) for k in params[role].shape)
+            step = rng.choice([-1, 1]) * rng.choice([0.125, 1])
+            params[role][at] += step
+            if role.startswith("bias") and rng.random() < 0.7:
+                params["bias_hh" if role == "bias_ih" else "bias_ih"][at] -= step
+        if rng.random() < 0.2:
+            del params["bias_ih"], params["bias_hh"]
+        case.node("v", kind, ["h"], attrs, **params)
+        return case.finish("v", 2, state.json(2))
+
+    return make
+
+
+def _gates(x: Rowset, state: Rowset, gates: int, turning: int, rng: random.Random) -> dict[str, np.ndarray]:
+    """Rows that obey the lumpings, mostly: nothing reads a ghost, members repeat their class's row, what turns is multiplied."""
+    into, own, left, right = [], [], [], []
+    for gate in range(gates):
+        base = {c: (weights(rng, len(x.labels)), weights(rng, len(state.labels)), weights(rng, 2)) for c in dict.fromkeys(state.labels)}
+        for unit, c in enumerate(state.labels):
+            input_row, state_row, shift = base[c]
+            silent = c is None and gate == turning
+            factor = 0.0 if silent else float(state.scale[unit]) if gate == turning and c is not None else 1.0
+            a, b, s = input_row * factor, state_row * factor, shift * factor
+            for row, lumping in ((a, x), (b, state)):
+                for k, label in enumerate(lumping.labels):
+                    if label is not None and label not in lumping.kept and rng.random() < 0.97:
+                        row[k] = 0
+                one, two = rng.sample(range(len(row)), 2) if len(row) > 1 else (0, 0)
+                label = lumping.labels[one]
+                if one != two and label in lumping.kept and lumping.labels[two] == label and rng.random() < 0.5:  # what cancels over a class
+                    row[one] += float(lumping.scale[two])
+                    row[two] -= float(lumping.scale[one])
+                    if lumping is x:
+                        s[0] -= float(lumping.scale[two] * lumping.offset[one] - lumping.scale[one] * lumping.offset[two])
+            into.append(a)
+            own.append(b)
+            left.append(s[0])
+            right.append(s[1])
+    arrays = {"weight_ih": into, "weight_hh": own, "bias_ih": left, "bias_hh": right}
+    return {role: np.array(value, np.float32) for role, value in arrays.items()}
+
+
 def softmax(rng: random.Random) -> Triple:
     case, n = Case(rng, rng.choice([(2,), (3, 2)])), rng.randint(1, 4)
     x = rowset(n, rng)
@@ -506,6 +645,7 @@ CASES: dict[str, Callable[[random.Random], Triple]] = {
     "gelu": elementwise("gelu", lambda rng: {"approximate": rng.choice(["none", "tanh"])}),
     "leaky_relu": elementwise("leaky_relu", lambda rng: {"slope": rng.choice([0.25, -0.5, 0.0, 2.0, 1])}),
     "hardtanh": elementwise("hardtanh", lambda rng: dict(zip(("min", "max"), rng.choice(CLIPS), strict=True))),
+    **{kind: elementwise(kind, attrs) for kind, attrs in FUNCTIONS.items()},
     "mul_constant": constant("mul_constant", "factor"),
     "add_constant": constant("add_constant", "term"),
     "div_constant": constant("div_constant", "divisor"),
@@ -515,7 +655,9 @@ CASES: dict[str, Callable[[random.Random], Triple]] = {
     "avg_pool": pooling("avg_pool"),
     "adaptive_avg_pool": pooling("adaptive_avg_pool"),
     "adaptive_max_pool": pooling("adaptive_max_pool"),
-    "mean": pooling("mean"),
+    **{kind: pooling(kind) for kind in ("mean", "sum", "amax", "amin", "upsample", "pad")},
+    "prelu": prelu,
+    "more_units": more_units,
     "batch_norm": batch_norm,
     "layout": layout,
     "index_select": index_select,
@@ -523,6 +665,9 @@ CASES: dict[str, Callable[[random.Random], Triple]] = {
     "conv": convolution,
     "conv_transpose": transposed,
     "embedding": table,
+    "rnn": recurrent("rnn", 1),
+    "lstm": recurrent("lstm", 4),
+    "gru": recurrent("gru", 3),
     "softmax": softmax,
 }
 

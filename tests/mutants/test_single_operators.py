@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from mutant_campaign import Judge, Result, examine
 
-from lumpnet.check.rules import affine, arithmetic, elementwise, entries, layout, lookup, norm, pooling, softmax
+from lumpnet.check.rules import affine, arithmetic, elementwise, entries, layout, lookup, norm, padding, pooling, recurrent, slopes, softmax
 
 
 def trials(name: str, count: int, seed: int, folder: Path) -> Result:
@@ -50,6 +51,10 @@ def _no_border(node: Any, x: Any) -> np.ndarray:
     return np.zeros(int(np.prod(node.params["weight"].data.shape[2:])), np.bool_)
 
 
+def _one_sum(layer: recurrent.Layer, gate: recurrent.Gate, step: Callable[..., None] = recurrent.Layer.step) -> None:
+    step(layer, replace(gate, sides=(("ih", "hh"),)))
+
+
 HOLES: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "zero padding": (affine, "border_taps", _no_border, "conv"),
     "taps read": (affine, "taps_read", lambda n, kernel, *rest: np.ones((1, kernel), np.bool_), "conv_transpose"),
@@ -66,9 +71,19 @@ HOLES: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "joined positions": (layout, "_equal", lambda *args: True, "concat"),
     "signs before a maximum": (pooling, "_maximum", lambda *args: True, "max_pool"),
     "window weights": (pooling, "_sums_to_one", lambda *args: True, "avg_pool"),
+    "padding": (padding, "carry", nothing, "pad"),
+    "units of padding": (padding, "carry", nothing, "more_units"),
+    "slopes of a class": (slopes, "_positive", lambda *args: True, "prelu"),
+    "reduced slopes": (slopes, "carry", nothing, "prelu"),
     "slopes and means": (norm, "_member", nothing, "batch_norm"),
     "constant channels": (norm, "_constant", nothing, "batch_norm"),
     "kept channels": (norm, "_kept", nothing, "batch_norm"),
+    "the zero state": (recurrent.Layer, "base", nothing, "rnn"),
+    "what the cell carries": (recurrent, "_turned", lambda *args: True, "lstm"),
+    "rows of gates": (affine.Affine, "proportional", nothing, "lstm"),
+    "silent candidates": (affine.Affine, "constants", nothing, "gru"),
+    "biases of gates": (recurrent.Layer, "biases", nothing, "gru"),
+    "a candidate's two sides": (recurrent.Layer, "step", _one_sum, "gru"),
 }
 
 

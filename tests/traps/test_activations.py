@@ -24,6 +24,15 @@ ACTIVATIONS: dict[str, tuple[nn.Module, dict[float, tuple[float, float]]]] = {
     "gelu": (nn.GELU(), {}),
     "gelu by tanh": (nn.GELU("tanh"), {}),
     "silu": (nn.SiLU(), {}),
+    "softsign": (nn.Softsign(), {-1.0: (-1, 0)}),
+    "hard sigmoid": (nn.Hardsigmoid(), {-1.0: (-1, 1)}),
+    "hard swish": (nn.Hardswish(), {}),
+    "elu": (nn.ELU(), {}),
+    "selu": (nn.SELU(), {}),
+    "celu": (nn.CELU(), {}),
+    "softplus": (nn.Softplus(), {}),
+    "mish": (nn.Mish(), {}),
+    "logsigmoid": (nn.LogSigmoid(), {}),
     "identity": (nn.Identity(), {2.0: (2, 0), 0.25: (0.25, 0), -1.0: (-1, 0), -2.0: (-2, 0)}),
 }
 """For each scale of the operand the (scale, offset) behind the activation; scales not listed do not pass."""
@@ -90,6 +99,20 @@ CONSTANTS = [
     (nn.ReLU6(), -1.0, 0.0),
     (nn.Hardtanh(), -5.0, -1.0),
     (nn.Hardtanh(-1, 2), 1.5, 1.5),
+    (nn.Softsign(), -3.0, -0.75),
+    (nn.ELU(), 2.0, 2.0),
+    (nn.ELU(), -2.0, None),
+    (nn.CELU(), 2.0, 2.0),
+    (nn.SELU(), 2.0, None),
+    (nn.SELU(), 0.0, 0.0),
+    (nn.Softplus(threshold=2), 3.0, 3.0),
+    (nn.Softplus(threshold=2), 2.0, None),
+    (nn.Hardswish(), 5.0, 5.0),
+    (nn.Hardswish(), -1.5, -0.375),
+    (nn.Hardsigmoid(), 0.0, 0.5),
+    (nn.Hardsigmoid(), 1.0, None),
+    (nn.Mish(), 0.0, 0.0),
+    (nn.LogSigmoid(), 0.0, None),
 ]
 
 

@@ -93,6 +93,31 @@ def test_units_that_only_support_each_other_merge_in_pairs():
     refused(apart.original.graph, {"body": {1: (0, 1, 0)}})
 
 
+class Bent(nn.Module):
+    """A GELU behind the sequence: it takes a unit and its negative apart."""
+
+    def __init__(self, body, bend):
+        super().__init__()
+        self.body, self.bend, self.head = body, bend, linear(np.arange(1, 2 * body.hidden_size + 1).reshape(2, -1) / 8)
+
+    def forward(self, x):
+        return self.head(self.bend(self.body(x)[0]))
+
+
+def test_what_a_neighbour_takes_apart_comes_apart_through_the_recurrence():
+    """1 is -0; so 2 and 3 are twins, and 4, which reads 0 + 1, is zero. Where 0 and 1 stay apart, nothing shows the rest any more."""
+    into = [[[1, 2], [-1, -2], [2, 1], [2, 1], [0, 0]]]
+    own = np.zeros((1, 5, 5))
+    own[0, 0, 0], own[0, 1, 1], own[0, 2, 0], own[0, 3, 1], own[0, 4, :2] = 0.5, 0.5, 0.5, -0.5, 1
+    own[0, :, 4] = [1, 1, 2, 2, 0]
+    free = reduced(Bent(layer(nn.RNN, into, own), nn.Tanh()), X)
+    assert units(free, "body") == 2
+    taken = reduced(Bent(layer(nn.RNN, into, own), nn.GELU()), X)
+    assert units(taken, "body") == 5
+    for claim in ({3: (2, 1, 0)}, {4: 0}):
+        refused(taken.original.graph, {"body": claim, "bend": claim})
+
+
 def test_biases_that_agree_in_their_sum_are_enough_but_for_a_candidate():
     for cls, left in ((nn.RNN, 2), (nn.LSTM, 2), (nn.GRU, 3)):
         gates = GATES[cls]

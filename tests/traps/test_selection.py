@@ -113,19 +113,22 @@ def test_constants_leave_through_slices():
 
 
 def test_representatives_agree_through_a_selection_even_where_others_round_less():
-    """With thirds, another representative would round less, but the selection holds the first one only."""
-    third = times(1 / 3, A)
+    """3A and A, read with short weights: as multiples of A nothing rounds, but the selection holds 3A only."""
 
-    def both(h):
-        return torch.cat([h, torch.tanh(h[:, :1])], 1)
+    class Beside(nn.Module):
+        def __init__(self, selects):
+            super().__init__()
+            self.hidden, self.last, self.side = linear([times(3, A), A, B], [0, 0, 0]), linear(read(3), [1, 2]), linear(read(1), [0, 1])
+            self.selects = selects
 
-    rows = [A, times(3, A), B]
-    assert third
-    for order in (rows, [times(3, A), A, B]):
-        model = Behind(order, both, 4)
-        with torch.no_grad():
-            model.last.weight.copy_(model.last.weight / 3)
-        reduced(model, X)
+        def forward(self, x):
+            h = torch.relu(self.hidden(x))
+            return self.last(h) + self.side(h[:, :1]) if self.selects else self.last(h)
+
+    free, bound = reduced(Beside(False), X), reduced(Beside(True), X)
+    assert free.network.graph.tensors["hidden.weight"][0].tolist() == A
+    assert bound.network.graph.tensors["hidden.weight"][0].tolist() == times(3, A)
+    assert units(free, "hidden") == units(bound, "hidden") == 2
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ HALF = Fraction(1, 2)
 Attrs = Mapping[str, Any]
 
 
-def _exactly(attrs: Attrs, row: Row) -> Row | None:
+def exactly(attrs: Attrs, row: Row) -> Row | None:
     return row if row == (ONE, ZERO) else None
 
 
@@ -32,17 +32,17 @@ def _positive(attrs: Attrs, row: Row) -> Row | None:
     return row if row[0] > 0 and row[1] == 0 else None
 
 
-def _odd(attrs: Attrs, row: Row) -> Row | None:
+def odd(attrs: Attrs, row: Row) -> Row | None:
     return row if row[0] in (1, -1) and row[1] == 0 else None
 
 
 def _mirrored(attrs: Attrs, row: Row) -> Row | None:
     """sigmoid(-u) == 1 - sigmoid(u)."""
-    return (-ONE, ONE) if row == (-ONE, ZERO) else _exactly(attrs, row)
+    return (-ONE, ONE) if row == (-ONE, ZERO) else exactly(attrs, row)
 
 
 def _clip_row(attrs: Attrs, row: Row) -> Row | None:
-    return (_odd if attrs["min"] == -attrs["max"] else _exactly)(attrs, row)
+    return (odd if attrs["min"] == -attrs["max"] else exactly)(attrs, row)
 
 
 def _same_value(attrs: Attrs, c: Real) -> Real | None:
@@ -72,7 +72,7 @@ def relative(member: Law, rep: Law) -> Row:
     return s, member[1] - s * rep[1]
 
 
-def _kind(row: Callable[[Attrs, Row], Row | None], value: Callable[[Attrs, Real], Real | None], **attrs: Callable[[Any], bool]) -> Kind:
+def function(row: Callable[[Attrs, Row], Row | None], value: Callable[[Attrs, Real], Real | None], **attrs: Callable[[Any], bool]) -> Kind:
     def oblige(case: Case) -> str:
         axis = next((r.axis for r in (case.out, *case.ins) if r.axis is not None), len(case.node.shape) - 1)
         inn, out = case.ins[0].on(axis, case.where), case.out.on(axis, case.where)
@@ -96,13 +96,13 @@ def _kind(row: Callable[[Attrs, Row], Row | None], value: Callable[[Attrs, Real]
 
 
 KINDS = {
-    "identity": _kind(_any_row, _same_value),
-    "dropout": _kind(_any_row, _same_value, p=number),
-    "relu": _kind(_positive, _rectified),
-    "leaky_relu": _kind(_positive, _leaky, slope=number),
-    "tanh": _kind(_odd, _at_zero(ZERO)),
-    "sigmoid": _kind(_mirrored, _at_zero(HALF)),
-    "silu": _kind(_exactly, _at_zero(ZERO)),
-    "gelu": _kind(_exactly, _at_zero(ZERO), approximate=lambda value: value in ("none", "tanh")),
-    "hardtanh": _kind(_clip_row, _clipped, min=number, max=number),
+    "identity": function(_any_row, _same_value),
+    "dropout": function(_any_row, _same_value, p=number),
+    "relu": function(_positive, _rectified),
+    "leaky_relu": function(_positive, _leaky, slope=number),
+    "tanh": function(odd, _at_zero(ZERO)),
+    "sigmoid": function(_mirrored, _at_zero(HALF)),
+    "silu": function(exactly, _at_zero(ZERO)),
+    "gelu": function(exactly, _at_zero(ZERO), approximate=lambda value: value in ("none", "tanh")),
+    "hardtanh": function(_clip_row, _clipped, min=number, max=number),
 }

@@ -1,4 +1,4 @@
-"""Pools and means over positions: what a window does to a row.
+"""Pools, means, sums, extremes and repetitions over positions: what a window does to a row.
 
 A maximum carries rows of positive scale. A weighted sum carries any row where
 the weights of every window add up to one, and rows without offset otherwise.
@@ -7,12 +7,13 @@ the weights of every window add up to one, and rows without offset otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 
 import numpy as np
 
 from lumpnet.certificate import Real
 from lumpnet.check.graph import Case, Kind, Node, boolean, integer, integers
-from lumpnet.check.numbers import Array, same
+from lumpnet.check.numbers import Array, same, scale_real
 from lumpnet.check.outcome import Refusal, Unsure
 from lumpnet.check.relation import ZERO, Law, Shape, carry
 from lumpnet.check.rules.elementwise import relative
@@ -134,24 +135,59 @@ def _mean_shape(node: Node, ins: list[Shape]) -> Shape:
     if not axes or len(set(axes)) != len(axes) or max(axes) >= len(x):
         raise ValueError(f"axes {axes} of an input of shape {x}")
     if any(x[axis] == 0 for axis in axes):
-        raise ValueError(f"a mean over no element, of an input of shape {x}")
+        raise ValueError(f"a {node.kind} over no element, of an input of shape {x}")
     if node.attrs["keepdim"]:
         return tuple(1 if axis in axes else n for axis, n in enumerate(x))
     return tuple(n for axis, n in enumerate(x) if axis not in axes)
 
 
-def _mean(case: Case) -> str:
-    """A mean over positions; the unit axis moves left by the axes that vanish before it."""
+def _reduced(case: Case, passes: Callable[[Law, Law, Law], bool], constant: Callable[[Real, Real], bool]) -> None:
+    """Over positions; the unit axis moves left by the axes that vanish before it."""
     axes, inn, out = case.node.attrs["axes"], case.ins[0], case.out
     survivors = [axis for axis in range(len(inn.shape)) if axis not in axes or case.node.attrs["keepdim"]]
     before = inn.axis
     if before is None:
         before = survivors[out.axis] if out.axis is not None else next((a for a in survivors[1:] if a not in axes), 0)
     if before in axes or before == 0:
-        raise Refusal(case.where, f"it averages over the unit axis {before}", "identity lumpings around it, or a mean over positions")
+        raise Refusal(case.where, f"it reduces the unit axis {before}", "identity lumpings around it, or positions only")
     after = survivors.index(before)
-    carry(case.where, inn.on(before, case.where).rows(), out.on(after, case.where).rows(), _average, same)
+    carry(case.where, inn.on(before, case.where).rows(), out.on(after, case.where).rows(), passes, constant)
+
+
+def _mean(case: Case) -> str:
+    _reduced(case, _average, same)
     return "a mean over positions"
+
+
+def _sum(case: Case) -> str:
+    """Offsets and constants count once a position."""
+    count = Fraction(1)
+    for axis in case.node.attrs["axes"]:
+        count *= case.ins[0].shape[axis] or 0
+
+    def passes(mine: Law, its: Law, claimed: Law) -> bool:
+        scale, offset = relative(mine, its)
+        return (scale, count * offset) == claimed
+
+    _reduced(case, passes, lambda c, claimed: same(scale_real(count, c), claimed))
+    return "a sum over positions"
+
+
+def _extreme(case: Case) -> str:
+    _reduced(case, _maximum, same)
+    return "an extreme over positions, under positive scales"
+
+
+def _upsample_shape(node: Node, ins: list[Shape]) -> Shape:
+    scales = node.attrs["scales"]
+    if not 1 <= len(scales) <= 3 or len(ins[0]) != len(scales) + 2:
+        raise ValueError(f"factors {scales} of an input of shape {ins[0]}")
+    return (*ins[0][:2], *((n or 0) * s for n, s in zip(ins[0][2:], scales, strict=True)))
+
+
+def _upsample(case: Case) -> str:
+    _rows(case, _average, same)
+    return "every position is repeated"
 
 
 KINDS = {
@@ -175,4 +211,8 @@ KINDS = {
     "adaptive_avg_pool": Kind(_adaptive_shape, _adaptive_avg, attrs={"output_size": integers(0)}),
     "adaptive_max_pool": Kind(_adaptive_shape, _adaptive_max, attrs={"output_size": integers(0)}),
     "mean": Kind(_mean_shape, _mean, attrs={"axes": integers(1), "keepdim": boolean}),
+    "sum": Kind(_mean_shape, _sum, attrs={"axes": integers(1), "keepdim": boolean}),
+    "amax": Kind(_mean_shape, _extreme, attrs={"axes": integers(1), "keepdim": boolean}),
+    "amin": Kind(_mean_shape, _extreme, attrs={"axes": integers(1), "keepdim": boolean}),
+    "upsample": Kind(_upsample_shape, _upsample, attrs={"scales": integers(1), "mode": lambda value: value == "nearest"}),
 }

@@ -17,12 +17,14 @@ from lumpnet.lift.torch import kinds as _kinds  # noqa: F401  (fills the registr
 from lumpnet.lift.torch.assemble import Draft, assemble
 from lumpnet.lift.torch.call import Call
 from lumpnet.lift.torch.export import Exported, export_module
+from lumpnet.lift.torch.heads import attended
+from lumpnet.lift.torch.layouts import FOLLOWED, Layouts, Place
 from lumpnet.lift.torch.names import Stack, common, stack_of
 from lumpnet.lift.torch.opaque import check_function, encode
 from lumpnet.lift.torch.operands import Deferred, Form, Items, Operand, Param, Parts, Size, Stacked, Val, is_batched
-from lumpnet.lift.torch.program import Program, dtype_name
+from lumpnet.lift.torch.program import Program, dtype_name, extents
 from lumpnet.lift.torch.registry import CONVERTERS, EXPANDERS, FOLDERS, SPLITTERS, Emit
-from lumpnet.lift.torch.tidy import tidied
+from lumpnet.lift.torch.tidy import read_only, tidied
 
 FOLDED = 1 << 24
 """So many numbers may be folded from few: a file can ask for any number of copies."""
@@ -51,7 +53,7 @@ def lift_exported(exported: Exported) -> Graph:
         elif node.op == "output":
             outputs = [lifting.result(value, node) for value in lifting.program.returned(node)]
     program = lifting.program
-    drafts, outputs = tidied(lifting.drafts, outputs)
+    drafts, outputs = tidied(*read_only(lifting.drafts, outputs))
     return assemble(program.inputs, drafts, outputs, program.state, program.modules, program.notes)
 
 
@@ -66,6 +68,7 @@ class _Lifting:
 
     def __post_init__(self) -> None:
         self.env: dict[FxNode, Operand] = dict(self.program.env)
+        self.layouts = Layouts(self._form)
 
     def call(self, node: FxNode) -> None:
         """Give the call an operand. Raises `LiftError` for what is no function on tensors."""
@@ -102,6 +105,9 @@ class _Lifting:
             folded = FOLDERS[target](call)
             if folded is not None:
                 return folded
+        place = self._arranged(call)
+        if place is not None:
+            return self._at(call, place)
         expanded = EXPANDERS[target](call, self._emitter(call)) if target in EXPANDERS else None
         if expanded is not None:
             return replace(expanded, rest=self._deferred(call)) if isinstance(expanded, Items) else expanded
@@ -116,8 +122,43 @@ class _Lifting:
         value = self._emit(stack_of(node), answer.kind, answer, call.shape, call.dtype)
         return Items(value, self._deferred(call)) if isinstance(node.meta["val"], tuple | list) else value
 
+    def _arranged(self, call: Call) -> Place | None:
+        """The call's value as an arrangement of a value that has a place, where it cannot be a node as it stands."""
+        found = attended(call, self.layouts, self.env)
+        if found is not None:
+            return found
+        source = call.get("self", call.get("input"))
+        if isinstance(source, Deferred):
+            return self.layouts.moved(call, extents(call.node.meta["val"], self.program.batch)) or self._on_the_base(call, source)
+        return None if call.shape is not None else self.layouts.moved(call, extents(call.node.meta["val"], self.program.batch))
+
+    def _on_the_base(self, call: Call, source: Deferred) -> Place | None:
+        """A linear layer on the last dimension of an arrangement, as one on the last axis of the base."""
+        place = self.layouts.of(source) if source.shape is None else None
+        if place is None or str(call.target) != "aten.linear.default" or not place[1].last_dim_is_axis(len(place[1].shape)):
+            return None
+        value = self.layouts.make(stack_of(call.node), (place[0], place[1].whole()))
+        if value is None:
+            return None
+        read: dict[FxNode, Operand] = {node: value if operand is source else operand for node, operand in call.operands.items()}
+        answer = CONVERTERS[str(call.target)](replace(call, operands=read))
+        if not isinstance(answer, Form) or value.dtype != call.dtype:
+            return None
+        size = int(call.node.meta["val"].shape[-1])
+        made = self._form(stack_of(call.node), replace(answer, shape=(*value.shape[:-1], size)))
+        return made, place[1].resized(len(place[1].shape), size)
+
+    def _at(self, call: Call, place: Place) -> Operand:
+        if place[1].is_base():
+            return place[0]
+        deferred = self._deferred(call)
+        self.layouts.known[deferred] = place
+        return deferred
+
     def _as_call(self, node: FxNode) -> Call:
         operands = {n: self._operand(n, node) for n in node.all_input_nodes}
+        if str(node.target) not in FOLLOWED:
+            operands = {n: self._placed(o) for n, o in operands.items()}
         value = node.meta["val"]
         first = value[0] if isinstance(value, tuple | list) and value else value
         path = stack_of(node).path
@@ -142,6 +183,11 @@ class _Lifting:
         operand = self.env[node]
         return self.settled.get(operand, operand) if isinstance(operand, Deferred) else operand
 
+    def _placed(self, operand: Operand) -> Operand:
+        """An arrangement with the batch in front, as a node: what reads it need not wait."""
+        known = isinstance(operand, Deferred) and operand.shape is not None and operand in self.layouts.known
+        return self._settle(operand) if known and isinstance(operand, Deferred) else operand
+
     def _item(self, node: FxNode) -> Operand:
         parent: Any = node.args[0]
         item: Any = node.args[1]
@@ -157,6 +203,10 @@ class _Lifting:
         assert isinstance(source, Deferred)
         value = node.meta["val"]
         call = Deferred(self._next(), node, self.program.shape(value, _depends(source.operands)), dtype_name(value), {parent: source})
+        place = self.layouts.part(source, int(str(node.args[1])))
+        if place is not None:
+            self.layouts.known[call] = place
+            return call
         if ends is not None:
             return Stacked(call.order, node, call.shape, call.dtype, call.operands, ends)
         return self._settle(call) if _placed(call, source.operands) else call
@@ -178,6 +228,10 @@ class _Lifting:
         """Make a deferred call a node. Raises `LiftError` where its value has no place in a graph."""
         if call in self.settled:
             return self.settled[call]
+        made = self.layouts.make(stack_of(call.node), self.layouts.known[call]) if call in self.layouts.known else None
+        if made is not None:
+            self.settled[call] = made
+            return made
         if call.shape is None:
             found = f"its value of shape {tuple(call.node.meta['val'].shape)} does not keep the batch on axis 0"
             hint = "move the batch back to axis 0 before the value is used or returned"
@@ -197,13 +251,17 @@ class _Lifting:
         assert shape is not None
         operands = [self._form(stack, v) if isinstance(v, Form) else self._settle(v) if isinstance(v, Deferred) else v for v in form.inputs]
         self.drafts.append(Draft(stack, operation, form, tuple(v.ref for v in operands), shape, dtype))
-        return Val(len(self.drafts) - 1, shape, dtype)
+        value = Val(len(self.drafts) - 1, shape, dtype)
+        self.layouts.note(value, replace(form, inputs=tuple(operands)))
+        return value
 
     def _form(self, stack: Stack, form: Form) -> Val:
         """A node for a form that brings its own shape; its dtype is that of what it reads."""
         return self._emit(stack, form.kind, form, form.shape, next(_read(form)).dtype)
 
     def _advise(self, node: FxNode) -> None:
+        if "lumpnet_notes" in vars(self.program.exported.modules[""]):
+            return  # a lowered network, which was told when it was lifted
         path = stack_of(node).path.split(".parametrizations")[0] or "the network"
         note = f"{path}: its parameters are computed, with rounding, and kept so; torch.nn.utils.parametrize.remove_parametrizations makes them plain"
         if note not in self.program.notes:

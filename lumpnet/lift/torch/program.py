@@ -104,6 +104,14 @@ class Program:
         return f"layer {path!r} ({type(self.modules[path]).__name__})" if path and path in self.modules else self.name
 
 
+def extents(value: object, batch: Any) -> tuple[int | tuple[int], ...] | None:
+    """The shape in fixed sizes and multiples of the batch size; None where it has others."""
+    if not isinstance(value, torch.Tensor):
+        return None
+    sizes = [batch_multiple(d if isinstance(d, int) else d.node.expr, batch) for d in value.shape]
+    return tuple(size for size in sizes if isinstance(size, int | tuple)) if all(isinstance(size, int | tuple) for size in sizes) else None
+
+
 def dtype_name(value: object) -> str:
     return str(value.dtype).removeprefix("torch.") if isinstance(value, torch.Tensor) else "none"
 

@@ -33,6 +33,11 @@ def tidied(drafts: Sequence[Draft], outputs: Sequence[Val]) -> tuple[list[Draft]
     return _without(found, outputs, unread)
 
 
+def read_only(drafts: Sequence[Draft], outputs: Sequence[Val]) -> tuple[list[Draft], list[Val]]:
+    """The drafts that an output reads; others were steps on the way to something shorter."""
+    return _without(list(drafts), outputs, set(range(len(drafts))))
+
+
 def _without(drafts: list[Draft], outputs: Sequence[Val], candidates: set[int]) -> tuple[list[Draft], list[Val]]:
     """Drop the candidates that nothing reads, from the last one on."""
     readers = [0] * len(drafts)
@@ -90,7 +95,8 @@ def _one_select(drafts: Sequence[Draft], chain: list[int]) -> Chain | None:
 def _softsign(drafts: Sequence[Draft], at: int) -> Chain | None:
     """`x / (1 + |x|)`."""
     draft = drafts[at]
-    if draft.operation.split(".")[0] != "div" or draft.form.params or len(draft.inputs) != 2 or not isinstance(draft.inputs[1], int):
+    plain: dict[str, object] = {"target": "aten.div.Tensor", "args": [{"input": 0}, {"input": 1}], "kwargs": {}, "output": None}
+    if (draft.form.kind, dict(draft.form.attrs)) not in (("opaque", plain), ("div", {})) or not isinstance(draft.inputs[1], int):
         return None
     plus = drafts[draft.inputs[1]]
     if plus.form.kind != "add_constant" or plus.form.params["term"].tensor.ndim or float(plus.form.params["term"].tensor) != 1:
@@ -98,4 +104,5 @@ def _softsign(drafts: Sequence[Draft], at: int) -> Chain | None:
     (inner,) = plus.inputs
     if not isinstance(inner, int) or drafts[inner].form.kind != "abs" or drafts[inner].inputs[0] != draft.inputs[0]:
         return None
-    return replace(draft, operation="softsign", form=Form("softsign", drafts[inner].form.inputs)), [draft.inputs[1], inner]
+    form = Form("softsign", drafts[inner].form.inputs)
+    return replace(draft, operation="softsign", form=form, inputs=drafts[inner].inputs), [draft.inputs[1], inner]

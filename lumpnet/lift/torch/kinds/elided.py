@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import nn
 
 from lumpnet.lift.torch.call import Call
+from lumpnet.lift.torch.layouts import COPIES
 from lumpnet.lift.torch.operands import Deferred, Form, Operand, Param, Val
 from lumpnet.lift.torch.registry import converts
 
-COPIES = ("clone.default", "alias.default", "detach.default", "contiguous.default", "lift_fresh_copy.default", "lift_fresh.default", "lift.default")
 CASTS = ("_to_copy.default", "to.dtype")
 
 

@@ -1,15 +1,16 @@
-"""relu, tanh, sigmoid, silu, gelu, leaky_relu, hardtanh, softmax, dropout, identity."""
+"""relu, tanh, sigmoid, silu, gelu, leaky_relu, hardtanh, softmax, dropout, identity, and the table of functions of one number."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lumpnet.ir import Node
-from lumpnet.lower.torch.registry import Attrs, Tensors, makes, rebuilds, runs
+from lumpnet.lower.torch.registry import Attrs, Tensors, empty, makes, rebuilds, runs
 from lumpnet.lower.torch.step import Identity
 
 
@@ -51,6 +52,82 @@ def hardtanh(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor
 @runs("softmax")
 def softmax(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
     return torch.softmax(values[0], attrs["axis"])
+
+
+FUNCTIONS: dict[str, Callable[[Tensor, Attrs], Tensor]] = {
+    "abs": lambda x, a: x.abs(),
+    "sign": lambda x, a: x.sign(),
+    "exp": lambda x, a: x.exp(),
+    "log": lambda x, a: x.log(),
+    "sqrt": lambda x, a: x.sqrt(),
+    "reciprocal": lambda x, a: x.reciprocal(),
+    "erf": lambda x, a: x.erf(),
+    "sin": lambda x, a: x.sin(),
+    "cos": lambda x, a: x.cos(),
+    "softsign": lambda x, a: F.softsign(x),
+    "elu": lambda x, a: F.elu(x, a["alpha"]),
+    "selu": lambda x, a: F.selu(x),
+    "celu": lambda x, a: F.celu(x, a["alpha"]),
+    "softplus": lambda x, a: F.softplus(x, a["beta"], a["threshold"]),
+    "hardswish": lambda x, a: F.hardswish(x),
+    "hardsigmoid": lambda x, a: F.hardsigmoid(x) if torch_ramp(a) else (a["alpha"] * x + a["beta"]).clamp(0, 1),
+    "mish": lambda x, a: F.mish(x),
+    "logsigmoid": lambda x, a: F.logsigmoid(x),
+    "floor": lambda x, a: x.floor(),
+    "ceil": lambda x, a: x.ceil(),
+    "round": lambda x, a: x.round(),
+    "pow": lambda x, a: x.pow(a["exponent"]),
+}
+MODULES: dict[tuple[str, str], Callable[[Attrs], nn.Module]] = {
+    ("softsign", "Softsign"): lambda a: nn.Softsign(),
+    ("elu", "ELU"): lambda a: nn.ELU(a["alpha"]),
+    ("selu", "SELU"): lambda a: nn.SELU(),
+    ("celu", "CELU"): lambda a: nn.CELU(a["alpha"]),
+    ("softplus", "Softplus"): lambda a: nn.Softplus(a["beta"], a["threshold"]),
+    ("hardswish", "Hardswish"): lambda a: nn.Hardswish(),
+    ("hardsigmoid", "Hardsigmoid"): lambda a: nn.Hardsigmoid(),
+    ("mish", "Mish"): lambda a: nn.Mish(),
+    ("logsigmoid", "LogSigmoid"): lambda a: nn.LogSigmoid(),
+}
+
+
+def torch_ramp(attrs: Attrs) -> bool:
+    """Torch's own hard sigmoid, whose slope 1/6 is stored as the nearest number of float32 or float64."""
+    return attrs["alpha"] in (1 / 6, float(np.float32(1 / 6))) and attrs["beta"] == 0.5
+
+
+def _register(kind: str, function: Callable[[Tensor, Attrs], Tensor]) -> None:
+    runs(kind)(lambda values, tensors, attrs: function(values[0], attrs))
+
+
+for _kind, _function in FUNCTIONS.items():
+    _register(_kind, _function)
+
+
+@rebuilds("softsign", "Softsign")
+@rebuilds("elu", "ELU")
+@rebuilds("selu", "SELU")
+@rebuilds("celu", "CELU")
+@rebuilds("softplus", "Softplus")
+@rebuilds("hardswish", "Hardswish")
+@rebuilds("hardsigmoid", "Hardsigmoid")
+@rebuilds("mish", "Mish")
+@rebuilds("logsigmoid", "LogSigmoid")
+def table_module(node: Node, tensors: Tensors) -> nn.Module | None:
+    assert node.module is not None
+    if node.kind == "hardsigmoid" and not torch_ramp(node.attrs):
+        return None
+    return MODULES[node.kind, node.module.type](node.attrs)
+
+
+@runs("prelu")
+def prelu(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
+    return F.prelu(values[0], tensors["slope"])
+
+
+@rebuilds("prelu", "PReLU", slots={"slope": "weight"})
+def prelu_module(node: Node, tensors: Tensors) -> nn.Module:
+    return empty(nn.PReLU, len(tensors["slope"]))
 
 
 @rebuilds("relu", "ReLU")

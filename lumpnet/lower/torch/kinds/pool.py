@@ -1,4 +1,4 @@
-"""max_pool, avg_pool, adaptive_avg_pool, adaptive_max_pool, mean."""
+"""max_pool, avg_pool, adaptive_avg_pool, adaptive_max_pool, mean, sum, amax, amin, upsample."""
 
 from __future__ import annotations
 
@@ -48,6 +48,37 @@ def adaptive_max_pool(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) 
 @runs("mean")
 def mean(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
     return values[0].mean(attrs["axes"], attrs["keepdim"])
+
+
+@runs("sum")
+def sum_(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
+    return values[0].sum(attrs["axes"], attrs["keepdim"])
+
+
+@runs("amax")
+def amax(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
+    return values[0].amax(attrs["axes"], attrs["keepdim"])
+
+
+@runs("amin")
+def amin(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
+    return values[0].amin(attrs["axes"], attrs["keepdim"])
+
+
+@runs("upsample")
+def upsample(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
+    return F.interpolate(values[0], [n * s for n, s in zip(values[0].shape[2:], attrs["scales"], strict=True)], mode="nearest")
+
+
+@rebuilds("upsample", "Upsample")
+def upsample_module(node: Node, tensors: Tensors) -> nn.Module:
+    return nn.Upsample(scale_factor=tuple(map(float, node.attrs["scales"])))
+
+
+@rebuilds("upsample", "UpsamplingNearest2d")
+def upsample_2d_module(node: Node, tensors: Tensors) -> nn.Module | None:
+    scales = node.attrs["scales"]
+    return nn.UpsamplingNearest2d(scale_factor=(float(scales[0]), float(scales[1]))) if len(scales) == 2 else None
 
 
 @rebuilds("max_pool", "MaxPool1d", "MaxPool2d", "MaxPool3d")

@@ -1,4 +1,4 @@
-"""reshape, permute and index_select."""
+"""reshape, permute, index_select and pad."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from lumpnet.ir import Node
-from lumpnet.lower.torch.registry import Attrs, Tensors, makes, rebuilds, runs
+from lumpnet.lower.torch.registry import Attrs, Tensors, dimensions, makes, rebuilds, runs
 
 
 @runs("reshape")
@@ -51,3 +52,28 @@ class Select(nn.Module):
 @makes("index_select")
 def index_select(attrs: Attrs) -> nn.Module:
     return Select(attrs["axis"], attrs["index"])
+
+
+@runs("pad")
+def pad(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
+    """Torch wants the last axes, and for copies just the spatial ones or all but the batch."""
+    pads, constant = attrs["pads"], attrs["mode"] == "constant"
+    least = len(pads) - next((k for k, pair in enumerate(pads) if any(pair)), len(pads))
+    count = least if constant else max(least, len(pads) - 1, 1)
+    amounts = [n for pair in reversed(pads[len(pads) - count :]) for n in pair]
+    return F.pad(values[0], amounts, attrs["mode"], attrs["value"] if constant else None)
+
+
+_PADDINGS = ("ConstantPad", "ZeroPad", "ReflectionPad", "ReplicationPad", "CircularPad")
+
+
+@rebuilds("pad", *(f"{name}{n}d" for name in _PADDINGS for n in (1, 2, 3)))
+def pad_module(node: Node, tensors: Tensors) -> nn.Module | None:
+    assert node.module is not None
+    count, pads = dimensions(node.module.type), node.attrs["pads"]
+    if len(pads) < count or any(n for pair in pads[: len(pads) - count] for n in pair):
+        return None
+    amounts = tuple(n for pair in reversed(pads[len(pads) - count :]) for n in pair)
+    kind = getattr(nn, node.module.type)
+    module: nn.Module = kind(amounts, node.attrs["value"]) if node.module.type.startswith("Constant") else kind(amounts)
+    return module if node.attrs["value"] == 0 or node.module.type.startswith("Constant") else None
