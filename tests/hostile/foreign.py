@@ -28,9 +28,24 @@ class Outcome:
     left: list[str]
 
 
+LAUNCHER = """
+import os, subprocess, sys
+child = subprocess.Popen(sys.argv[2:])
+_, status, usage = os.wait4(child.pid, 0)
+with open(int(sys.argv[1]), "w") as report:
+    print(status, usage.ru_maxrss, usage.ru_utime + usage.ru_stime, file=report)
+"""
+"""A small process between: a process counts the memory of the one that forked it as its own."""
+
+
 def show(suffix: str, data: bytes) -> Outcome:
     """`lumpnet show model.SUFFIX`, as a user types it beside the file."""
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+        tempfile.TemporaryFile() as report,
+    ):
         path = Path(folder) / f"model{suffix}"
         path.write_bytes(data)
         for link, target in (("link", "/etc/passwd"), ("linked", "/etc")):
@@ -39,14 +54,16 @@ def show(suffix: str, data: bytes) -> Outcome:
         before = set(Path(folder).iterdir())
         home = str(Path(__file__).resolve().parents[2])
         start = time.perf_counter()
-        command = [sys.executable, "-m", "lumpnet", "show", path.name]
+        launcher = [sys.executable, "-S", "-c", LAUNCHER, str(report.fileno())]
+        command = [*launcher, sys.executable, "-m", "lumpnet", "show", path.name]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([home, os.environ.get("PYTHONPATH", "")])}
-        child = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment)
-        _, status, usage = os.wait4(child.pid, 0)
+        subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, pass_fds=[report.fileno()], check=True)
         seconds = time.perf_counter() - start
-        child.returncode = os.waitstatus_to_exitcode(status)
+        report.seek(0)
+        status, memory, processor = report.read().split()
         left = sorted(p.name for p in Path(folder).iterdir() if p not in before)
         if path.read_bytes() != data:
             left.append("another file in the file's place")
         texts = [(f.seek(0), f.read().decode())[1] for f in (out, err)]
-    return Outcome(child.returncode, *texts, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024 - len(data) / 2**20, left)
+    code = os.waitstatus_to_exitcode(int(status))
+    return Outcome(code, *texts, seconds, float(processor), int(memory) / 1024 - len(data) / 2**20, left)

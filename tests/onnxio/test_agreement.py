@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections import Counter
 
-import forge_steps  # noqa: F401  (fills the forge)
+import onnx_forge_steps  # noqa: F401  (fills the forge)
 import pytest
-from forge import STEPS, forged, single
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from onnx_forge import STEPS, forged, single
 from oracle import verdict_on
 
 from lumpnet.ops import kinds

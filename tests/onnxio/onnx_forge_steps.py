@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from forge import Forge, Misfit, step
+from onnx_forge import Forge, Misfit, step
 
 PLAIN = ["Relu", "Tanh", "Sigmoid", "Abs", "Erf", "Sin", "Cos", "Softsign", "Neg", "Identity", "Softplus"]
 SHARP = ["Floor", "Ceil", "Round", "Sign"]
