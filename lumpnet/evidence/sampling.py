@@ -30,12 +30,14 @@ def compare(
 ) -> Agreement:
     """Run both in evaluation mode on `inputs` random inputs shaped like the examples (batch axis 0).
 
-    Real numbers are normal. Integers are below `choices` where that is known, else among the example's own.
+    Half precision is lifted in float32, so `two` gets it so. Real numbers are normal.
+    Integers are below `choices` where that is known, else among the example's own.
     """
     generator = torch.Generator().manual_seed(seed)
     known = [*choices, *[None] * (len(example_inputs) - len(choices))]
     batch = [_random(x, inputs, limit, generator) for x, limit in zip(example_inputs, known, strict=True)]
-    outputs = [_run(module, batch) for module in (one, two)]
+    widened = [x.float() if x.dtype in (torch.float16, torch.bfloat16) else x for x in batch]
+    outputs = [_run(one, batch), _run(two, widened)]
     deviation = max(float((a.double() - b.double()).abs().max()) if a.numel() else 0.0 for a, b in zip(*outputs, strict=True))
     magnitude = max(float(a.double().abs().max()) if a.numel() else 0.0 for a in outputs[0])
     return Agreement(inputs, deviation, magnitude)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
+
+FIGURES = ".figures"
+MEASURE = f"""
+import json, os, sys, time
+start = time.perf_counter()
+pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+seconds, code = time.perf_counter() - start, os.waitstatus_to_exitcode(status)
+figures = dict(code=code, seconds=seconds, processor=usage.ru_utime + usage.ru_stime, kilobytes=usage.ru_maxrss)
+open({FIGURES!r}, "w").write(json.dumps(figures))
+"""
+"""A small process in between: a child's largest resident set counts that of the process that started it."""
 
 
 @dataclass
@@ -28,24 +40,9 @@ class Outcome:
     left: list[str]
 
 
-LAUNCHER = """
-import os, subprocess, sys
-child = subprocess.Popen(sys.argv[2:])
-_, status, usage = os.wait4(child.pid, 0)
-with open(int(sys.argv[1]), "w") as report:
-    print(status, usage.ru_maxrss, usage.ru_utime + usage.ru_stime, file=report)
-"""
-"""A small process between: a process counts the memory of the one that forked it as its own."""
-
-
 def show(suffix: str, data: bytes) -> Outcome:
     """`lumpnet show model.SUFFIX`, as a user types it beside the file."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        tempfile.TemporaryFile() as out,
-        tempfile.TemporaryFile() as err,
-        tempfile.TemporaryFile() as report,
-    ):
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         path = Path(folder) / f"model{suffix}"
         path.write_bytes(data)
         for link, target in (("link", "/etc/passwd"), ("linked", "/etc")):
@@ -53,17 +50,13 @@ def show(suffix: str, data: bytes) -> Outcome:
         (Path(folder) / "folder").mkdir()
         before = set(Path(folder).iterdir())
         home = str(Path(__file__).resolve().parents[2])
-        start = time.perf_counter()
-        launcher = [sys.executable, "-S", "-c", LAUNCHER, str(report.fileno())]
-        command = [*launcher, sys.executable, "-m", "lumpnet", "show", path.name]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([home, os.environ.get("PYTHONPATH", "")])}
-        subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, pass_fds=[report.fileno()], check=True)
-        seconds = time.perf_counter() - start
-        report.seek(0)
-        status, memory, processor = report.read().split()
+        command = [sys.executable, "-S", "-c", MEASURE, sys.executable, "-m", "lumpnet", "show", path.name]
+        subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, check=True)
+        figures = json.loads((Path(folder) / FIGURES).read_text())
+        (Path(folder) / FIGURES).unlink()
         left = sorted(p.name for p in Path(folder).iterdir() if p not in before)
         if path.read_bytes() != data:
             left.append("another file in the file's place")
         texts = [(f.seek(0), f.read().decode())[1] for f in (out, err)]
-    code = os.waitstatus_to_exitcode(int(status))
-    return Outcome(code, *texts, seconds, float(processor), int(memory) / 1024 - len(data) / 2**20, left)
+    return Outcome(figures["code"], *texts, figures["seconds"], figures["processor"], figures["kilobytes"] / 1024 - len(data) / 2**20, left)

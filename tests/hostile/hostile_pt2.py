@@ -267,6 +267,11 @@ SPOILED: dict[str, Spoil] = {
     "a split into 2^40 pieces": pieces("torch.ops.aten.split.Tensor", split_size={"as_int": 1}, dim={"as_int": 1}),
     "2^40 chunks": pieces("torch.ops.aten.chunk.default", chunks={"as_int": 1 << 40}, dim={"as_int": 1}),
     "2^40 sections": pieces("torch.ops.aten.tensor_split.sections", sections={"as_int": 1 << 40}, dim={"as_int": 1}),
+    "a sequence of 2^40 steps": lambda m: middle(
+        "torch.ops.aten.gru.input",
+        input=named("x"), hx=named("x"), params={"as_tensors": []}, has_biases={"as_bool": False}, num_layers={"as_int": 1}, dropout={"as_float": 0.0},
+        train={"as_bool": False}, bidirectional={"as_bool": False}, batch_first={"as_bool": True},
+    )(graph(lambda g: g["tensor_values"]["x"]["sizes"].insert(1, {"as_int": 1 << 40}))(m)),
     "zeros of 2^40": middle("torch.ops.aten.zeros.default", size={"as_ints": [1 << 40]}),
     "sizes that double in length": chain(sym, 200),
     "a size of the batch to the power of the batch": middle("_operator.pow", self=sym("n0")),
@@ -311,7 +316,7 @@ SPOILED: dict[str, Spoil] = {
     "weights that are a list": member(WEIGHTS, b"[]"),
     "weights nested deeply": member(WEIGHTS, b'{"config":' * 50_000 + b"}" * 50_000),
     "modules nested a thousand levels": model(lambda m: m["graph_module"]["module_call_graph"].append({"fqn": "a." * 1000 + "a", "signature": None})),
-}
+}  # fmt: skip
 for _value in ([], 7, "x", None):
     for _field in ("graph_module", "schema_version"):
         SPOILED[f"{_field} = {_value!r}"] = model(lambda m, f=_field, v=_value: m.update({f: v}))

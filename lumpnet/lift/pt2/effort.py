@@ -23,9 +23,9 @@ def check_effort(call: Call, arguments: dict[str, Any]) -> None:
     if pieces is not None and pieces != len(call.results):
         raise _refused(call, f"{pieces} pieces where the file names {len(call.results)}", "as many results as the call gives")
     operand = arguments.get("input")
-    steps = max((n for n in operand.shape if isinstance(n, int)), default=0) if isinstance(operand, torch.Tensor) else 0
+    steps = operand.shape[1 if arguments.get("batch_first") else 0] if isinstance(operand, torch.Tensor) and operand.ndim == 3 else 0
     if name in RECURRENT and steps > MAX_STEPS:
-        raise _refused(call, f"a recurrent layer on an operand with an axis of {steps}", f"at most {MAX_STEPS} time steps")
+        raise _refused(call, f"a recurrent layer on a sequence of {steps} steps", f"at most {MAX_STEPS}")
 
 
 def _pieces(name: str, tensor: torch.Tensor, arguments: dict[str, Any]) -> int | None:

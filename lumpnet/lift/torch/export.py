@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,10 @@ from torch import nn
 from torch.export import Dim, ExportedProgram, export
 
 from lumpnet.errors import LiftError
+from lumpnet.ir import FLOATS
+
+HALVES = ("float16", "bfloat16")
+"""What float32 holds exactly; the network's function over the reals is the same."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,9 @@ def export_module(module: nn.Module, example_inputs: tuple[Any, ...]) -> Exporte
     where = f"network {type(module).__name__}"
     inputs = _batch_of_two(where, _tensors(where, example_inputs))
     twin = _eval_copy(where, module)
+    halves = _halves(where, (*twin.parameters(), *twin.buffers(), *inputs))
+    if halves:
+        twin, inputs = twin.float(), tuple(t.float() if t.is_floating_point() else t for t in inputs)
     names, spec = _signature(where, twin, inputs)
     try:
         with warnings.catch_warnings():
@@ -55,16 +62,26 @@ def export_module(module: nn.Module, example_inputs: tuple[Any, ...]) -> Exporte
             "a forward whose path does not depend on the data and that accepts every batch size on axis 0",
             "replace control flow on tensor values and sizes that fix the batch (use x.shape[0], not a number), or lift the part of the network without it",
         ) from error
-    return _described(program, twin, names)
+    widened = (f"its {' and '.join(halves)} numbers are lifted in float32, which holds them exactly",) if halves else ()
+    return _described(program, twin, names, widened)
 
 
-def _described(program: ExportedProgram, module: nn.Module, inputs: tuple[str, ...]) -> Exported:
+def _halves(where: str, tensors: Iterable[torch.Tensor]) -> list[str]:
+    """The dtypes among them that are to be widened. Raises `LiftError` beside float64, which float32 does not hold."""
+    dtypes = {str(t.dtype).removeprefix("torch.") for t in tensors}
+    found = sorted(dtypes & set(HALVES))
+    if found and "float64" in dtypes:
+        raise LiftError(where, f"its numbers are {' and '.join(found)} beside float64", "one dtype throughout", "convert the module with .double()")
+    return found
+
+
+def _described(program: ExportedProgram, module: nn.Module, inputs: tuple[str, ...], told: tuple[str, ...]) -> Exported:
     """The program of a module that is at hand: a copy whose tensors it refers to."""
     parameters = dict(module.named_parameters(remove_duplicate=False))
     constants = {k: v for k, v in program.constants.items() if isinstance(v, torch.Tensor)}
     others = {k: v for k, v in (constants | dict(module.named_buffers(remove_duplicate=False))).items() if k not in parameters}
     notes = vars(module).get("lumpnet_notes", ())  # what a lowered network was told when it was lifted
-    return Exported(program, inputs, dict(module.named_modules(remove_duplicate=False)), parameters, others, tuple(notes))
+    return Exported(program, inputs, dict(module.named_modules(remove_duplicate=False)), parameters, others, (*notes, *told))
 
 
 def _first_line(error: Exception) -> str:
@@ -84,7 +101,7 @@ def _tensors(where: str, inputs: object) -> tuple[torch.Tensor, ...]:
     for i, tensor in enumerate(given):
         if tensor.ndim == 0:
             raise LiftError(where, f"example input {i} has no axes", "tensors with the batch on axis 0", "give the input a batch axis")
-        if tensor.is_floating_point() and tensor.dtype not in (torch.float32, torch.float64):
+        if tensor.is_floating_point() and str(tensor.dtype).removeprefix("torch.") not in (*FLOATS, *HALVES):
             raise LiftError(where, f"example input {i} has dtype {tensor.dtype}", "float32 or float64", "lift module.float() with float32 inputs")
     return tuple(t.detach().cpu() for t in given)
 

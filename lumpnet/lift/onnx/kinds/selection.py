@@ -169,7 +169,7 @@ def resize(call: Call) -> Answer:
     way = (call.get("coordinate_transformation_mode", "asymmetric"), call.get("nearest_mode", "floor"))
     if call.kind == "Resize" and way not in (("asymmetric", "floor"), ("half_pixel", "round_prefer_floor"), ("half_pixel", "round_prefer_ceil")):
         raise NoRule
-    return call.emit("upsample", [x], {"scales": factors[1:]})
+    return call.emit("upsample", [x], {"scales": factors[1:], "mode": "nearest"})
 
 
 def _factors(call: Call, x: Val) -> list[int] | None:
