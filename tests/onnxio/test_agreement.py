@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 
-import forge_steps  # noqa: F401  (fills the forge)
+import onnx_forge_steps  # noqa: F401  (fills the forge)
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
