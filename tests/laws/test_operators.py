@@ -657,6 +657,9 @@ def test_unobserved_operands_change_nothing(kind: str, rng: np.random.Generator)
             new = np.moveaxis(array, axis or 0, 0).copy()
             new[dead] = np.moveaxis(fresh, axis or 0, 0)[dead]
             moved.append(np.moveaxis(new, 0, axis or 0))
-        after = evaluate(site, moved)
+        try:
+            after = evaluate(site, moved)
+        except NoExactValue:  # a drawn number where the function is not defined
+            continue
         for i in np.flatnonzero(alive_out):
             assert equal(y[i], after[i]), (site.node, ins, out, masks)

@@ -10,8 +10,9 @@ ARITHMETIC = frozenset({"add", "sub", "mul", "floordiv", "mod", "neg", "eq", "ne
 
 FUNCTIONS = frozenset(
     """
-    _adaptive_avg_pool2d _adaptive_avg_pool3d _assert_tensor_metadata _convolution _log_softmax _native_batch_norm_legit _native_batch_norm_legit_functional
-    _native_batch_norm_legit_no_training _native_multi_head_attention _safe_softmax _scaled_dot_product_attention_math
+    _adaptive_avg_pool2d _adaptive_avg_pool3d _assert_tensor_metadata _convolution _fused_rms_norm _log_softmax _native_batch_norm_legit
+    _native_batch_norm_legit_functional
+    _native_batch_norm_legit_no_training _native_multi_head_attention _prelu_kernel _safe_softmax _scaled_dot_product_attention_math
     _scaled_dot_product_flash_attention_for_cpu _shape_as_tensor _softmax _to_copy _trilinear _unsafe_view _weight_norm _weight_norm_interface
     abs absolute acos acosh adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
     add addbmm addcdiv addcmul addmm addmv alias all alpha_dropout amax amin aminmax any arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh
@@ -26,6 +27,7 @@ FUNCTIONS = frozenset(
     hardshrink hardsigmoid hardswish hardtanh heaviside hypot
     im2col index index_add index_copy index_fill index_put index_select inner instance_norm isfinite isinf isnan isneginf isposinf
     kron layer_norm le leaky_relu lerp less less_equal lift lift_fresh lift_fresh_copy linalg_vector_norm linear linspace log log10 log1p log2 log_sigmoid
+    log_sigmoid_forward
     log_softmax logaddexp
     logaddexp2 logical_and logical_not logical_or logical_xor logsumexp lstm lt
     masked_fill masked_scatter matmul max max_pool1d max_pool1d_with_indices max_pool2d max_pool2d_with_indices max_pool3d max_pool3d_with_indices maximum
