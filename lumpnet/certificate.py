@@ -27,7 +27,7 @@ MAX_DIGITS = 20
 MAX_COUNT = 1 << 31
 MAX_RATIONAL = 2000
 _RATIONAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:/[1-9][0-9]*)?\Z", re.ASCII)
-_STRUCTURE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+_STRUCTURE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)  # a text that never ends is one token too, not a new start at every quote
 _HINT = "write the certificate again with lumpnet reduce"
 
 

@@ -25,7 +25,7 @@ Shape = tuple[int | None, ...]
 Law = tuple[Any, ...]
 ONE, ZERO = Fraction(1), Fraction(0)
 NONE: Array = np.zeros(0, np.int64)
-MAX_UNITS = 1 << 26
+MAX_UNITS = 1 << 22
 """More units than this on one axis are not examined: a few bytes can declare them, gigabytes would follow."""
 
 

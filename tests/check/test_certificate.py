@@ -158,3 +158,9 @@ def test_the_published_schema_agrees_with_the_reader() -> None:
     assert validator.is_valid(json.loads(dumps(GOOD)))
     for what in ("an unknown key", "a missing key", "another verdict", "an unknown lumping", "the batch axis", "a class below -1", "a decimal", "other digits"):
         assert not validator.is_valid(json.loads(BAD[what])), what
+
+
+def test_a_text_that_never_ends_is_read_once() -> None:
+    """Every quote behind a backslash could begin a text; a megabyte of them must not be searched from each."""
+    with pytest.raises(CertificateError):
+        loads(b'"' + b'\\"' * (1 << 19))

@@ -13,18 +13,20 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 
 from lumpnet.certificate import Surd
 from lumpnet.check.graph import Case, Counterpart, Kind, Node, integer, integers, kept_inputs
-from lumpnet.check.numbers import Array, bits, fractions, integer_parts, misfits, segment_sums, times
+from lumpnet.check.numbers import BUDGET, Array, bits, fractions, integer_parts, misfits, segment_sums, times
 from lumpnet.check.outcome import Refusal, Unsure
 from lumpnet.check.relation import Relation, Shape
 from lumpnet.check.rules.constant import any_input
 
 _BLOCK = 1 << 20
 _MAX_BITS = 1 << 16
+_MAX_WORDS = 1 << 26
 _MAX_TAPS = 1 << 26
 _MAX_READS = 1 << 24
 _MAX_SUMS = 1 << 22
@@ -58,6 +60,8 @@ class Columns:
             self.denominator[k] = math.lcm(self.denominator[k], scale.denominator)
             if bits(self.denominator[k]) > _MAX_BITS:
                 raise Unsure(where, f"the scales of class {k} have no common denominator below {_MAX_BITS} bits")
+        longest = max((bits(scale.numerator) + bits(self.denominator[relation.classes[unit]]) for unit, scale in relation.scale.items()), default=0)
+        self.words = 1 + longest // 64  # of one weight times its factor
         self.scaled = np.zeros(len(relation.reps), np.bool_)
         self.scaled[relation.classes[list(relation.scale)]] = True
 
@@ -99,6 +103,8 @@ class Affine:
         self.case, self.inn, self.out, self.groups, self.gather = case, inn, out, groups, gather
         self.weight, self.bias = _tensors(case.node)
         self.columns = Columns(case.where, inn, groups)
+        if len(self.weight) and self.weight[0].size * self.columns.words > _MAX_WORDS:
+            raise Unsure(case.where, f"rows of {self.weight[0].size} weights under scales of {self.columns.words} words")
         self.rows_per_group = max(len(self.weight) // groups, 1)
 
     def check(self) -> str:
@@ -115,7 +121,7 @@ class Affine:
 
     def batches(self, *keys: Array) -> Iterator[Array]:
         """Indices with equal keys, as many at a time as memory allows."""
-        step = max(_BLOCK // max(self.weight[0].size, 1), 1) if len(self.weight) else 1
+        step = max(_BLOCK // max(self.weight[0].size * self.columns.words, 1), 1) if len(self.weight) else 1
         order = np.lexsort(keys)
         changes = np.flatnonzero(np.any([np.diff(key[order]) != 0 for key in keys], axis=0)) + 1
         for run in np.split(order, changes):
@@ -272,6 +278,8 @@ class Affine:
 
 
 def _show(value: Fraction) -> str:
+    if bits(value.numerator) + bits(value.denominator) > 1000:  # Python spells no integer of more than 4300 digits
+        return f"a fraction of {bits(value.numerator)} over {bits(value.denominator)} bits"
     text = str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -393,17 +401,25 @@ def _transposed_shape(node: Node, ins: list[Shape]) -> Shape:
 def taps_read(n: int, kernel: int, stride: int, padding: int, dilation: int, count: int) -> Array:
     """The distinct rows of (positions, kernel) bool: position p reads input position q through tap t where p + padding = q * stride + t * dilation."""
     from_start = np.arange(count, dtype=np.int64)[:, None] + padding - np.arange(kernel, dtype=np.int64) * dilation
-    return np.unique((from_start % stride == 0) & (from_start >= 0) & (from_start <= (n - 1) * stride), axis=0)
+    reads: Array = (from_start % stride == 0) & (from_start >= 0) & (from_start <= (n - 1) * stride)
+    if kernel > BUDGET:
+        return np.unique(reads, axis=0)
+    return reads[np.unique(reads @ (1 << np.arange(kernel, dtype=np.int64)), return_index=True)[1]]  # rows as numbers: a row by itself sorts slowly
 
 
 def _conv_transpose(case: Case) -> str:
     _few_taps(case)
     kernel, axes = case.node.params["weight"].data.shape[2:], list(_transposed_windows(case.node, case.ins[0].shape))
 
-    def gather(rows: Array, sums: Array) -> list[int]:
+    @cache
+    def tables() -> list[Array]:
+        """Once a layer, however many groups ask: they are as long as the output."""
         if any(count * taps > _MAX_READS for _, taps, *_, count in axes):
             raise Unsure(case.where, f"more than {_MAX_READS} taps read along one axis, and offsets before them")
-        reads = [taps_read(*axis) for axis in axes]
+        return [taps_read(*axis) for axis in axes]
+
+    def gather(rows: Array, sums: Array) -> list[int]:
+        reads = tables()
         if len(sums) * math.prod(max(table.shape) for table in reads) > _MAX_SUMS:
             raise Unsure(case.where, f"more than {_MAX_SUMS} sums of rows at different kinds of positions, and offsets before them")
         whole = sums.astype(object).reshape(len(sums), *kernel)

@@ -8,6 +8,7 @@ are undefined at the same places before and behind every row that passes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil, floor, isqrt
 
@@ -99,9 +100,9 @@ KINDS = {
     "abs": function(_absolute, _at(lambda attrs, c: abs(c))),
     "sign": function(_sign_row, _at(lambda attrs, c: Fraction(sign(c)))),
     "exp": function(exactly, _only(0, 1)),
-    "log": function(exactly, _only(1, 0)),
-    "sqrt": function(exactly, _at(_square_root)),
-    "reciprocal": function(_inverse, _at(lambda attrs, c: 1 / c if c else None)),
+    "log": replace(function(exactly, _only(1, 0)), partial=True),
+    "sqrt": replace(function(exactly, _at(_square_root)), partial=True),
+    "reciprocal": replace(function(_inverse, _at(lambda attrs, c: 1 / c if c else None)), partial=True),
     "erf": function(odd, _only(0, 0)),
     "sin": function(odd, _only(0, 0)),
     "cos": function(_even, _only(0, 1)),
@@ -117,5 +118,5 @@ KINDS = {
     "floor": function(exactly, _at(lambda attrs, c: Fraction(floor(c)))),
     "ceil": function(exactly, _at(lambda attrs, c: Fraction(ceil(c)))),
     "round": function(odd, _at(lambda attrs, c: Fraction(round(c)))),
-    "pow": function(_power_row, _at(_power), exponent=number),
+    "pow": replace(function(_power_row, _at(_power), exponent=number), partial=True),
 }

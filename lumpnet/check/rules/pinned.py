@@ -108,7 +108,7 @@ KINDS = {
     "group_norm": replace(_normalised(_channels), attrs={"groups": integer(1), "eps": number}),
     "instance_norm": _normalised(_channels),
     "matmul": Kind(_matmul_shape, _refuse_lumping, inputs=2),
-    "div": Kind(_quotient_shape, _refuse_lumping, inputs=2),
+    "div": Kind(_quotient_shape, _refuse_lumping, inputs=2, partial=True),
     "opaque": Kind(
         _opaque_shape,
         _opaque,
@@ -120,5 +120,6 @@ KINDS = {
             "output": lambda value: value is None or integer(0)(value),
         },
         opaque=True,
+        partial=True,
     ),
 }
