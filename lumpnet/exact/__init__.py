@@ -2,7 +2,7 @@
 
 from lumpnet.exact.fingerprint import directions, linear_forms
 from lumpnet.exact.integers import Collapsed, Merge, Scaled, bits, integers, multiples
-from lumpnet.exact.numbers import ONE, ZERO, Number, Surd, compare, constant_array, fractions, round_to, sign, square_classes, square_root, surd
+from lumpnet.exact.numbers import ONE, ZERO, Number, Surd, compare, constant_array, fractions, roots, round_to, sign, square_classes, square_root, surd
 
 __all__ = [
     "ONE",
@@ -20,6 +20,7 @@ __all__ = [
     "integers",
     "linear_forms",
     "multiples",
+    "roots",
     "round_to",
     "sign",
     "square_classes",

@@ -80,6 +80,13 @@ def square_classes(values: Sequence[Fraction]) -> list[tuple[Fraction, Fraction]
     return out
 
 
+def roots(values: Sequence[object]) -> dict[int, tuple[Fraction, Fraction]]:
+    """For each `Surd` among `values`, by position: (m, core) with `value = a + m * sqrt(core)`; cores as in `square_classes`."""
+    surds = {i: v for i, v in enumerate(values) if isinstance(v, Surd)}
+    split = square_classes([v.r for v in surds.values()])
+    return {i: (v.b * outer, core) for (i, v), (outer, core) in zip(surds.items(), split, strict=True)}
+
+
 _PRIMES = (1000003, 1000033, 1000037, 1000039, 1000081, 1000099, 1000117, 1000121, 1000133, 1000151, 1000159, 1000171, 1000183, 1000187, 1000193, 1000199)
 
 

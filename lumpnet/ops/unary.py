@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from lumpnet.exact import ONE, ZERO, Number, Surd, constant_array
+from lumpnet.exact import ONE, ZERO, Number, Surd, constant_array, roots
 from lumpnet.ops.base import Kept, Op, Params, Piece, Site, apart, claimed, keep_where, stay_together
 from lumpnet.partition import GONE, Demand, Lumping, labels, normal_form
 
@@ -54,6 +54,7 @@ class Unary(Op):
         n = len(source)
         keys: list[Hashable] = [None] * n
         scale, offset, value = constant_array(n, ONE), constant_array(n, ZERO), constant_array(n, None)
+        irrational = roots(x.value)
         for j, i in enumerate(source.tolist()):
             gone, c = x.classes[i] == GONE, x.value[i]
             value[j] = self.always(site, j)
@@ -66,7 +67,11 @@ class Unary(Op):
             elif not gone:
                 key, scale[j], offset[j] = self.row(site, j, x.scale[i], x.offset[i])
                 keys[j] = (int(x.classes[i]), slots[j], key)
-            elif isinstance(c, Surd) or c == 0:
+            elif isinstance(c, Surd):  # a coordinate against the root
+                m, core = irrational[i]
+                key, scale[j], offset[j] = self.row(site, j, m, c.a)
+                keys[j] = ("root", core, slots[j], key)
+            elif c == 0:
                 keys[j] = ("constant", c, slots[j], self.row(site, j, ONE, ZERO)[0])
             else:
                 key, scale[j], offset[j] = self.row(site, j, c, ZERO)
@@ -168,12 +173,11 @@ class Linear1(Unary):
 
 
 def default_keep(x: Lumping, mask: np.ndarray) -> Demand:
-    """Keep the constants under `mask`; where nothing else gives a scale, all non-zero rationals share one class, and multiples of one surd do."""
-    scale = constant_array(len(x), ONE)
-    for i in np.flatnonzero(mask & ~x.present):
-        value = x.value[i]
-        if isinstance(value, Surd):
-            scale[i] = value.b
-        elif value != 0:
-            scale[i] = value
+    """Keep the constants under `mask`; where nothing else gives a scale, all non-zero rationals share one class, and multiples of one root do."""
+    scale, irrational = constant_array(len(x), ONE), roots(x.value)
+    for i in np.flatnonzero(mask & ~x.present).tolist():
+        if i in irrational:
+            scale[i] = irrational[i][0]
+        elif x.value[i] != 0:
+            scale[i] = x.value[i]
     return keep_where(mask, scale)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lumpnet.exact import ONE, Surd, constant_array
+from lumpnet.exact import ONE, Surd, constant_array, roots
 from lumpnet.partition.lumping import Lumping, labels, normal_form
 
 
@@ -57,11 +57,13 @@ def refine(lumping: Lumping, demand: Demand) -> Lumping:
         return lumping
     keys: list[object] = []
     scale, offset = lumping.scale.copy(), lumping.offset.copy()
+    irrational = roots([v if k else None for v, k in zip(lumping.value, kept, strict=True)])
     for i, (c, label) in enumerate(zip(lumping.classes.tolist(), demand.label.tolist(), strict=True)):
         if kept[i]:
             value, scale[i] = lumping.value[i], demand.scale[i]
             if isinstance(value, Surd):  # the difference to a multiple must be rational
-                keys.append(("kept", label, value.plus(-value.a).times(1 / scale[i])))
+                m, core = irrational[i]
+                keys.append(("kept", label, m / scale[i], core))
                 offset[i] = value.a
             else:
                 keys.append(("kept", label))
