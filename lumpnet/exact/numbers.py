@@ -7,7 +7,7 @@ batch norm live in Q(sqrt(r)); `Surd` holds one of them and decides its sign exa
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -80,7 +80,7 @@ def square_classes(values: Sequence[Fraction]) -> list[tuple[Fraction, Fraction]
     return out
 
 
-def roots(values: Sequence[object]) -> dict[int, tuple[Fraction, Fraction]]:
+def roots(values: Iterable[object]) -> dict[int, tuple[Fraction, Fraction]]:
     """For each `Surd` among `values`, by position: (m, core) with `value = a + m * sqrt(core)`; cores as in `square_classes`."""
     surds = {i: v for i, v in enumerate(values) if isinstance(v, Surd)}
     split = square_classes([v.r for v in surds.values()])

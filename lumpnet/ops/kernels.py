@@ -73,7 +73,8 @@ class Transposed(Kernel):
 
         def differs(weight: np.ndarray) -> np.ndarray:
             lead = weight.shape[:-1]
-            sums = integers(weight, weight.shape[-1].bit_length()).ints.reshape(*lead, *kernel)
+            exact = weight if weight.dtype == object else integers(weight, weight.shape[-1].bit_length()).ints
+            sums = exact.reshape(*lead, *kernel)
             for table in tables:  # one axis of taps becomes one of positions, at the end
                 sums = np.tensordot(sums, table.T.astype(sums.dtype), axes=([len(lead)], [0]))
             flat = sums.reshape(*lead, -1)

@@ -23,7 +23,7 @@ Taps = np.ndarray | slice
 """The taps that one output position reads: a mask (taps,), or all."""
 ALL = slice(None)
 Uneven = Callable[[np.ndarray], np.ndarray]
-"""(m, n, taps) -> (m, n) bool: whether a constant through these taps is another number at another position."""
+"""(..., taps) -> (...) bool: whether a constant through these taps is another number at another position."""
 
 
 def forward(weight: np.ndarray, bias: np.ndarray | None, x: Lumping, seen: Taps = ALL) -> Lumping:
@@ -125,9 +125,10 @@ def demands(weight: np.ndarray, uneven: Uneven | None, x: Lumping, out: Lumping,
     keep = np.zeros(len(x), dtype=bool)
     moved = np.zeros(len(x), dtype=bool)
     if uneven is not None and (x.offset != 0).any():
-        read = _read_unevenly(weight, uneven, x, rows)
-        keep |= gone & read & (x.offset != 0)
-        moved = x.present & np.isin(x.classes, x.classes[x.present & read])
+        behind = gone & ~irrational & (x.offset != 0)
+        keep = _read_unevenly(weight, uneven, behind, _unbalanced(weight, uneven, x, behind, rows))
+        shifted = x.present & np.isin(x.classes, x.classes[x.present & (x.offset != 0)])
+        moved = x.present & np.isin(x.classes, x.classes[_read_unevenly(weight, uneven, shifted, rows)])
     if (gone & irrational).any():
         keep |= gone & irrational & (weight[rows] != 0).any(axis=(0, 2))
     if not keep.any() and not moved.any():
@@ -136,12 +137,21 @@ def demands(weight: np.ndarray, uneven: Uneven | None, x: Lumping, out: Lumping,
     return replace(default_keep(x, keep), label=apart)
 
 
-def _read_unevenly(weight: np.ndarray, uneven: Uneven, x: Lumping, rows: np.ndarray) -> np.ndarray:
-    """(n,) bool: units of a class with offsets that one of the rows reads unevenly."""
-    read = np.zeros(len(x), dtype=bool)
-    shifted = np.flatnonzero((x.offset != 0) | (x.present & np.isin(x.classes, x.classes[x.present & (x.offset != 0)])))
+def _unbalanced(weight: np.ndarray, uneven: Uneven, x: Lumping, behind: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Those of the rows in which what the constants `behind` give together is another number at another position."""
+    found = [rows[:0]]
+    if behind.any():
+        for some in np.array_split(rows, -(-len(rows) // 64)):
+            total = _one_sum(weight[np.ix_(some, np.flatnonzero(behind))], x.offset[behind])
+            found.append(some[uneven(total.ints[:, 0].astype(object))])
+    return np.concatenate(found)
+
+
+def _read_unevenly(weight: np.ndarray, uneven: Uneven, units: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(n,) bool: those of the `units` (n,) bool that one of the rows reads unevenly."""
+    read = np.zeros(len(units), dtype=bool)
     for start in range(0, len(rows), 64):
-        read[shifted] |= uneven(weight[np.ix_(rows[start : start + 64], shifted)]).any(axis=0)
+        read[units] |= uneven(weight[np.ix_(rows[start : start + 64], np.flatnonzero(units))]).any(axis=0)
     return read
 
 
