@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from lumpnet.certificate import Certificate, dumps, loads
 from lumpnet.check import check_files
-from lumpnet.check.files import read_network_file
+from lumpnet.check.files import NetworkFile, read_network_file
 from lumpnet.check.graph import KEY, read_graph
 from lumpnet.check.outcome import Unsure
 from lumpnet.check.rules import KINDS
+from lumpnet.check.run import check_read
 from lumpnet.errors import FileError, LiftError, LumpnetError
-from lumpnet.ir import Graph, load_network, network_bytes, write_whole
+from lumpnet.ir import Graph, graph_of, link_whole, network_bytes, network_chunks, save_network, write_whole
 from lumpnet.lift.files import FOREIGN, foreign, network_file_of, refuse_weights
 from lumpnet.quotient import certificate as claim
 from lumpnet.quotient import plan
@@ -47,31 +48,50 @@ def _quiet(text: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A lifted network: the graph and its file."""
+    """A lifted network: the graph, and the network file it was read from, if it was."""
 
     graph: Graph
+    file: NetworkFile | None = None
+    scratch: tempfile.TemporaryDirectory[str] | None = None
+    """The folder of `file`, if it is there for this object only."""
 
-    @cached_property
+    @property
     def data(self) -> bytes:
         """The bytes of the network file."""
-        return network_bytes(self.graph)
+        return network_bytes(self.graph) if self.file is None else self.file.data.tobytes()
 
     @cached_property
     def sha256(self) -> str:
-        return hashlib.sha256(self.data).hexdigest()
+        return hashlib.sha256(self.data).hexdigest() if self.file is None else self.file.sha256
 
     @cached_property
     def size(self) -> Size:
         return measure(self.graph)
 
     def save(self, path: str | Path) -> None:
-        """Write the network file (.safetensors). Raises `FileError`."""
-        write_whole(path, self.data)
+        """Write the network file. Raises `FileError`."""
+        if self.file is None:
+            write_whole(path, network_chunks(self.graph))
+        elif self.scratch is None or not link_whole(self.file.where, path):
+            write_whole(path, [self.file.data.data])
+
+    def filed(self, folder: str | Path | None = None) -> Network:
+        """This network in a file: as it was read, or else written into a scratch folder inside `folder` and read again."""
+        if self.file is not None:
+            return self
+        try:
+            scratch = tempfile.TemporaryDirectory(prefix=".lumpnet-", dir=folder)
+        except OSError as error:
+            raise FileError(str(folder), f"cannot write here ({error.strerror})", "a writable folder", "another output path") from error
+        path = Path(scratch.name) / "network.safetensors"
+        save_network(self.graph, path)
+        return replace(_load(path), scratch=scratch)
 
     @staticmethod
     def load(path: str | Path) -> Network:
         """Read a network file, once the checker's strict reader has found it well formed; nothing in it is executed.
 
+        The tensors stay in the file, which is mapped: do not write into it meanwhile.
         A `.pt2` or `.onnx` file is lifted in a child process with limits, and
         the network file that it answers is read in the same way. Raises
         `FileError`, `GraphError`, `LiftError`. Operators the checker has no rule
@@ -91,7 +111,7 @@ def _load(path: str | Path) -> Network:
         refuse_weights(path)
     with suppress(Unsure):
         read_graph(file, KINDS)
-    return Network(load_network(path))
+    return Network(graph_of(file), file)
 
 
 def lift(model: torch.nn.Module | str | Path, example_inputs: Any = None) -> Network:
@@ -242,13 +262,15 @@ def reduce(
     *,
     require: str = "nearest",
     dtype: str | None = None,
+    folder: str | Path | None = None,
     progress: Progress = _quiet,
 ) -> Reduction:
     """Remove every unit that exact lumping can remove, and certify the result.
 
     model is an `nn.Module` (with example_inputs), a network or ONNX file, or a `Network`.
     require="exact" declines merges whose weights would have to be rounded;
-    dtype "float64" emits wider weights. Data-free and deterministic. Raises
+    dtype "float64" emits wider weights; the reduced network's file stands in a
+    scratch folder inside `folder` (the system's for temporary files) until it is saved. Data-free and deterministic. Raises
     `LumpnetError` subclasses for models that cannot be read.
     """
     if require not in ("nearest", "exact"):
@@ -257,8 +279,7 @@ def reduce(
         raise ValueError(f"dtype is {dtype!r}: use 'float32' or 'float64'")
     seconds: dict[str, float] = {}
     with _timed("lift", seconds, progress):
-        original = as_network(model, example_inputs)
-        original.sha256  # noqa: B018  (hashing belongs to reading)
+        original = as_network(model, example_inputs).filed(folder)
     with _timed("lump", seconds, progress):
         found = plan(original.graph, require, dtype, progress)
         declined = 0
@@ -266,7 +287,7 @@ def reduce(
             loose = plan(original.graph, "nearest", dtype, progress)
             declined = measure(found.quotient.graph).units - measure(loose.quotient.graph).units
     with _timed("certify", seconds, progress):
-        network = Network(found.quotient.graph)
+        network = Network(found.quotient.graph).filed(folder)
         per_node = {name: dict(count) for name, count in removed(found.outcome, found.kept).items()}
         totals: dict[str, int] = {}
         for count in per_node.values():
@@ -275,7 +296,7 @@ def reduce(
         notes = {"lift": LIFT, "lift_onnx": LIFT_ONNX, "require": require, "dtype": dtype or "as stored"} | _source(model)
         written = claim(found.outcome, found.kept, (original.sha256, network.sha256), found.quotient.rounding, totals, notes)
     with _timed("check", seconds, progress):
-        verdict = check(original, network, written)
+        verdict = check_read(_file(original), _file(network), dumps(written))
     return Reduction(original, network, written, verdict, per_node, pinned(found.outcome.sites), declined, seconds)
 
 
@@ -361,6 +382,11 @@ def as_network(model: Any, example_inputs: Any = None) -> Network:
     if example_inputs is None:
         raise LumpnetError("lumpnet.reduce", "a module without example inputs", "a batch of example inputs", "lumpnet.reduce(model, torch.zeros(2, 3, 32, 32))")
     return lift(model, example_inputs)
+
+
+def _file(network: Network) -> NetworkFile:
+    assert network.file is not None, "a network that was filed"
+    return network.file
 
 
 def _inputs(example_inputs: Any) -> tuple[Any, ...]:

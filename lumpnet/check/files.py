@@ -39,7 +39,10 @@ class Tensor:
 
 @dataclass(frozen=True)
 class NetworkFile:
+    """A file that was read: its bytes (mapped), their hash, and what they say."""
+
     where: str
+    data: Array
     sha256: str
     metadata: dict[str, Any]
     tensors: dict[str, Tensor]
@@ -92,7 +95,7 @@ def read_network_file(path: str | Path) -> NetworkFile:
     tensors = {name: Tensor(kind, data[begin:end].view(DTYPES[kind]).reshape(shape)) for name, (kind, shape, begin, end) in spans.items()}
     for name, tensor in tensors.items():
         _finite(f"{where}: tensor {name!r}", tensor)
-    return NetworkFile(where, digest, metadata, tensors)
+    return NetworkFile(where, whole, digest, metadata, tensors)
 
 
 def _refuse(where: str, found: str, expected: str) -> None:

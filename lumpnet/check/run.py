@@ -6,13 +6,13 @@ discharged and every node of the reduced network accounted for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from lumpnet.certificate import MAX_BYTES, Certificate, UnknownVersion, loads
-from lumpnet.check.files import read_bytes, read_network_file
+from lumpnet.check.files import NetworkFile, read_bytes, read_network_file
 from lumpnet.check.graph import Case, Network, Node, read_graph
 from lumpnet.check.outcome import Refusal, Unsure
 from lumpnet.check.relation import Relation, relation
@@ -34,9 +34,18 @@ def check_files(original: str | Path, reduced: str | Path, certificate: str | Pa
     for path in (original, reduced):
         if Path(path).suffix.lower() in _MODELS:
             return Unknown(f'{path}: a model file needs "lumpnet check"; this checker reads network files only')
+    return _answered(lambda: _check_files(original, reduced, certificate))
+
+
+def check_read(original: NetworkFile, reduced: NetworkFile, certificate: bytes) -> Verdict:
+    """Follow the certificate on files that `read_network_file` has read. Raises `CertificateError` for an unreadable certificate."""
+    return _answered(lambda: _check((original, reduced), loads(certificate)))
+
+
+def _answered(check: Callable[[], Verdict]) -> Verdict:
     try:
         with np.errstate(all="raise", under="ignore"):
-            return _check(original, reduced, certificate)
+            return check()
     except (UnknownVersion, Unsure) as reason:
         return Unknown(str(reason))
     except Refusal as reason:
@@ -47,14 +56,17 @@ def check_files(original: str | Path, reduced: str | Path, certificate: str | Pa
         return Unknown(f"the checker stopped: {type(problem).__name__} ({str(problem)[:200]})")
 
 
-def _check(original: str | Path, reduced: str | Path, certificate: str | Path) -> Verdict:
+def _check_files(original: str | Path, reduced: str | Path, certificate: str | Path) -> Verdict:
     try:
         claim = loads(read_bytes(certificate, MAX_BYTES, CertificateError))
     except CertificateError as error:
         if error.where == str(certificate):
             raise
         raise type(error)(f"{certificate}: {error.where}", error.found, error.expected, error.hint) from error
-    files = [read_network_file(path) for path in (original, reduced)]
+    return _check((read_network_file(original), read_network_file(reduced)), claim)
+
+
+def _check(files: tuple[NetworkFile, NetworkFile], claim: Certificate) -> Verdict:
     for file, bound, role in zip(files, (claim.original, claim.reduced), ("original", "reduced"), strict=True):
         if file.sha256 != bound:
             raise Refusal(f"{role} network file", f"SHA-256 {file.sha256}", f"{bound}, to which the certificate binds it")

@@ -29,7 +29,7 @@ def reduce(given: Given, target: Path, certificate: Path | None, require: str, d
             fail(f"{path}: cannot be written. Expected a file in an existing folder. Try: another -o or --certificate.")
     with progress(not json and not quiet) as tell:
         tell("lift")
-        result = run(*given.arguments(), require=require, dtype=dtype, progress=tell)
+        result = run(*given.arguments(), require=require, dtype=dtype, folder=target.parent, progress=tell)
     if result.verdict.exit_code == 0:
         result.save(target, certificate)
         if target.suffix == ".safetensors" and networks:

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import cProfile
 import pstats
-import resource
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +19,7 @@ import lumpnet
 from lumpnet.api import Reduction, lift
 from lumpnet.verdict import Proved
 from tests.architectures import DenseBlock, Gated, MobileNetV2, ResNet34, ResNet50, SqueezeNet, UNet, WideResNet, alexnet, vgg16, widen
+from tests.architectures.memory import forget, peak
 
 FULL: dict[str, tuple[Callable[[], Any], int]] = {
     "resnet34": (ResNet34, 224),
@@ -63,22 +62,6 @@ class Phases:
         out = work()
         self.seconds[phase] = time.perf_counter() - start
         return out
-
-
-def forget() -> None:
-    """Let the peak begin anew, where the system allows."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return
-
-
-def peak() -> int:
-    """MiB of resident memory at most since `forget`, or since the start of the process."""
-    try:
-        return next(int(line.split()[1]) // 1024 for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def whole_way(model: torch.nn.Module, size: int) -> tuple[Reduction, Phases]:
