@@ -24,7 +24,7 @@ from lumpnet.check.outcome import Unsure
 from lumpnet.check.rules import KINDS
 from lumpnet.check.run import check_read
 from lumpnet.errors import FileError, LiftError, LumpnetError
-from lumpnet.ir import Graph, graph_of, link_whole, network_bytes, network_chunks, save_network, write_whole
+from lumpnet.ir import Graph, graph_of, link_whole, network_bytes, network_chunks, write_whole
 from lumpnet.lift.files import FOREIGN, foreign, network_file_of, refuse_weights
 from lumpnet.quotient import certificate as claim
 from lumpnet.quotient import plan
@@ -84,7 +84,7 @@ class Network:
         except OSError as error:
             raise FileError(str(folder), f"cannot write here ({error.strerror})", "a writable folder", "another output path") from error
         path = Path(scratch.name) / "network.safetensors"
-        save_network(self.graph, path)
+        write_whole(path, network_chunks(self.graph))
         return replace(_load(path), scratch=scratch)
 
     @staticmethod

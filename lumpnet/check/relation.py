@@ -171,7 +171,10 @@ def combinations(*ids: Array) -> Iterator[tuple[tuple[int, ...], int]]:
     if len(ids[0]):
         widths = [int(array.max()) + 1 for array in ids]
         if math.prod(widths) < 1 << 62:
-            first = np.unique(np.ravel_multi_index(ids, widths), return_index=True)[1]
+            key: Array = np.zeros(len(ids[0]), np.int64)
+            for array, width in zip(ids, widths, strict=True):
+                key = key * width + array
+            first = np.unique(key, return_index=True)[1]
         else:
             first = np.unique(np.stack(ids), axis=1, return_index=True)[1]
         for at in first.tolist():

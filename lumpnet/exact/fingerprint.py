@@ -43,21 +43,22 @@ def residue(q: Fraction) -> int:
     return q.numerator * pow(q.denominator, P - 2, P) % P
 
 
-def linear_forms(array: np.ndarray, merge: Merge) -> np.ndarray:
-    """`FORMS` random linear forms of each collapsed row, modulo P: (m, n, taps) float -> (m, FORMS) int64.
+def linear_forms(array: np.ndarray, merge: Merge, rows: np.ndarray | None = None) -> np.ndarray:
+    """`FORMS` random linear forms of the collapsed `rows` (r,) (None: all), modulo P: (m, n, taps) float -> (r, FORMS) int64.
 
     The randomness is seeded: it decides speed, never the answer.
     """
-    m, n, taps = array.shape
+    _, n, taps = array.shape
+    rows = np.arange(len(array)) if rows is None else rows
     rng = np.random.default_rng(2**31 - 1)
     points = rng.integers(1, P, size=(merge.count, taps, FORMS), dtype=np.int64)
     factors = np.array([residue(merge.scales[j]) for j in merge.columns], dtype=np.int64).reshape(-1, 1, 1)
     weights = np.zeros((n, taps, FORMS), dtype=np.int64)
     weights[merge.columns] = points[merge.targets] * factors % P
-    out = np.zeros((m, FORMS), dtype=np.int64)
-    step = max(1, (1 << 20) // max(1, n * taps))
-    for start in range(0, m, step):
-        block = residues(array[start : start + step])
+    out = np.zeros((len(rows), FORMS), dtype=np.int64)
+    step = max(1, (1 << 18) // max(1, n * taps))
+    for start in range(0, len(rows), step):
+        block = residues(array[rows[start : start + step]])
         out[start : start + step] = _dot(block.reshape(len(block), -1), weights.reshape(-1, FORMS))
     return out
 
@@ -77,16 +78,17 @@ def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return total
 
 
-def directions(forms: np.ndarray) -> list[tuple[int, int] | None]:
-    """One key per row, equal for proportional rows; None where every form vanishes (a zero row, surely if the row is zero)."""
-    keys: list[tuple[int, int] | None] = []
-    for h0, h1, h2, h3 in forms.tolist():
-        if not (h0 or h1 or h2 or h3):
-            keys.append(None)
-        else:
-            keys.append((_ratio(h0, h1), _ratio(h2, h3)))
-    return keys
+def directions(forms: np.ndarray) -> np.ndarray:
+    """One key per row, int64 (m,), equal for proportional rows; -1 where every form vanishes (a zero row, surely if the row is zero)."""
+    keys = (_ratios(forms[:, 0], forms[:, 1]) << 31) + _ratios(forms[:, 2], forms[:, 3])
+    return np.where((forms != 0).any(axis=1), keys, -1)
 
 
-def _ratio(a: int, b: int) -> int:
-    return a * pow(b, P - 2, P) % P if b else -1 - (a == 0)
+def _ratios(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a / b modulo P; where b vanishes, 0 or (if a does not) P, which is no residue."""
+    inverse, power = np.ones_like(b), b
+    for bit in bin(P - 2)[:1:-1]:  # Fermat
+        if bit == "1":
+            inverse = inverse * power % P
+        power = power * power % P
+    return np.where(b != 0, a * inverse % P, np.where(a != 0, P, 0))

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lumpnet.exact.numbers import round_to
+from lumpnet.exact.numbers import ONE, round_to
 
 _BITS = 62
 
@@ -134,12 +134,60 @@ class Merge:
         return present, starts
 
     @cached_property
+    def plain(self) -> bool:
+        """Whether the sums are the columns as they are."""
+        return self.starts is None and len(self.columns) == len(self.classes) and bool((self.weights == self.denominator).all())
+
+    @cached_property
     def headroom(self) -> int:
         """Bits that a sum can have more than its terms."""
         growth = [1] * max(self.count, 1)
         for weight, target in zip(self.weights.tolist(), self.targets.tolist(), strict=True):
             growth[target] += abs(weight)
         return max(growth).bit_length()
+
+    @cached_property
+    def turns(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray | None]] | None:
+        """Which column is added to which sum with which factor (None: all 1), first members first, so that no sum occurs twice in a turn.
+
+        None where float64 does not hold every product of a float32 with a scale.
+        """
+        factors = np.ones(len(self.columns))
+        for k, j in enumerate(self.columns.tolist()):
+            if self.scales[j] is not ONE and self.scales[j] != 1:
+                factor = _narrow(self.scales[j])
+                if factor is None:
+                    return None
+                factors[k] = factor
+        begins = np.unique(self.targets, return_index=True)[1] if len(self.targets) else np.zeros(0, dtype=np.int64)
+        rank = np.arange(len(self.targets)) - np.repeat(begins, np.diff([*begins, len(self.targets)]))
+        by_rank = np.argsort(rank, kind="stable")
+        turns = np.split(by_rank, np.cumsum(np.bincount(rank))[:-1]) if len(rank) else []
+        return [(self.columns[at], self.targets[at], factors[at][:, None] if (factors[at] != 1).any() else None) for at in turns]
+
+    def floats(self, array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The sums of an array (m, n, taps) in float64, (m, count, taps), and which rows (m,) are exact, by the error-free sum of Knuth (TwoSum).
+
+        A float32 times a scale of `turns` has at most 53 significant bits and an exponent far from float64's ends.
+        """
+        total, exact = np.zeros((len(array), self.count, array.shape[2])), np.ones(len(array), dtype=bool)
+        if array.dtype != np.float32 or self.turns is None:
+            return total, ~exact
+        for k, (columns, targets, factors) in enumerate(self.turns):
+            b = array[:, columns].astype(np.float64)
+            if factors is not None:
+                b *= factors
+            if k == 0:
+                total[:, targets] = b
+                continue
+            a = total[:, targets]
+            s = a + b
+            part = s - a
+            lost = (a - (s - part)) + (b - part)
+            exact &= ~lost.any(axis=(1, 2))
+            total[:, targets] = s
+        total += 0.0  # no negative zeros
+        return total, exact
 
     def apply(self, array: np.ndarray) -> Scaled:
         """The sums of a float array (m, n, taps), exactly: (m, count, taps)."""
@@ -158,9 +206,10 @@ class Merge:
 
 @dataclass(frozen=True, eq=False)
 class Collapsed:
-    """Sums that are computed only when they are rounded, a block of rows at a time: bounded memory, narrow exponents."""
+    """The sums of some rows of an array, computed only when they are rounded, a block at a time: bounded memory, narrow exponents."""
 
     array: np.ndarray
+    rows: np.ndarray
     merge: Merge
     shape: tuple[int, ...]
     turned: bool = False
@@ -174,17 +223,36 @@ class Collapsed:
 
     def rounded(self, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """As `Scaled.rounded`."""
+        shape = (len(self.rows), self.merge.count, self.array.shape[2])
+        tensor, inexact, overflow = np.zeros(shape, dtype=dtype), np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
         step = max(1, _BLOCK // max(1, math.prod(self.array.shape[1:])))
-        blocks = [self.merge.apply(self.array[i : i + step]).rounded(dtype) for i in range(0, len(self.array), step)]
-        if not blocks:
-            blocks = [(np.zeros(self.shape, dtype=dtype), np.zeros(self.shape, dtype=bool), np.zeros(self.shape, dtype=bool))]
-        tensor, inexact, overflow = (np.concatenate(part).reshape(self.shape) for part in zip(*blocks, strict=True))
+        for i in range(0, len(self.rows), step):
+            block = slice(i, i + step)
+            sums, exact = self.merge.floats(self.array[self.rows[block]])
+            if exact.any():
+                with np.errstate(over="ignore"):
+                    tensor[block] = sums
+                inexact[block], overflow[block] = tensor[block] != sums, np.isinf(tensor[block])
+            left = i + np.flatnonzero(~exact)
+            if len(left):
+                tensor[left], inexact[left], overflow[left] = self.merge.apply(self.array[self.rows[left]]).rounded(dtype)
+        tensor[overflow] = 0
+        tensor, inexact, overflow = tensor.reshape(self.shape), inexact.reshape(self.shape), overflow.reshape(self.shape)
         if self.turned:
             return tensor.swapaxes(0, 1), inexact.swapaxes(0, 1), overflow.swapaxes(0, 1)
         return tensor, inexact, overflow
 
 
-_BLOCK = 1 << 18
+_BLOCK = 1 << 16
+
+
+def _narrow(scale: Fraction) -> float | None:
+    """The scale as a float of at most 29 significant bits and a moderate exponent: a float32 has 24 more, and together they fill a float64."""
+    if abs(scale.numerator).bit_length() + scale.denominator.bit_length() > 200:
+        return None
+    factor = float(scale)
+    mantissa = math.frexp(factor)[0] * (1 << 29)
+    return factor if factor == scale and mantissa == int(mantissa) else None
 
 
 def multiples(rows: np.ndarray, base: np.ndarray, ratio: Fraction) -> np.ndarray:

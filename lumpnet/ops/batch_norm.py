@@ -72,6 +72,9 @@ class BatchNorm(Unary):
     def always(self, site: Site, unit: int) -> Number | None:
         return None if _gamma(site, unit) else _entry(site, "bias", unit)
 
+    def moves_all(self, site: Site) -> bool:
+        return "weight" not in site.params or bool(site.params["weight"].all())
+
     def rescale(self, site: Site, unit: int, scale: Fraction) -> Fraction:
         return scale * _split(site, unit)[0] / (_gamma(site, unit) or ONE)
 

@@ -62,6 +62,9 @@ class MulConstant(_WithConstant):
     def always(self, site: Site, unit: int) -> Number | None:
         return None if self.number(site, unit) else ZERO
 
+    def moves_all(self, site: Site) -> bool:
+        return bool(site.params[self.role].all())
+
     def rescale(self, site: Site, unit: int, scale: Fraction) -> Fraction:
         return scale / (self.number(site, unit) or Fraction(1))
 

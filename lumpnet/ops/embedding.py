@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lumpnet.errors import GraphError
-from lumpnet.exact import ONE, Merge, Scaled, constant_array, directions, fractions, integers, linear_forms
+from lumpnet.exact import ONE, Merge, Scaled, constant_array, fractions, integers, linear_forms
 from lumpnet.exact.fingerprint import P, residues
 from lumpnet.ir import Shape
 from lumpnet.ops import rows
@@ -77,10 +77,7 @@ def _candidates(columns: np.ndarray) -> list[list[int]]:
     whole = Merge(np.arange(columns.shape[1]), constant_array(columns.shape[1], ONE), columns.shape[1])
     ones = linear_forms(np.ones((1, columns.shape[1], 1)), whole)
     forms = (linear_forms(columns[:, :, None], whole) - residues(columns[:, :1]) * ones) % P
-    groups: dict[Hashable, list[int]] = {}
-    for j, key in enumerate(directions(forms)):
-        groups.setdefault(key, []).append(j)
-    return [members for key, members in groups.items() if key is None or len(members) > 1]
+    return [members.tolist() for members in rows.alike(forms, np.arange(len(columns))).values()]
 
 
 def _moved(columns: np.ndarray) -> Scaled:

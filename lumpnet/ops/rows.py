@@ -7,8 +7,7 @@ collapsed weights are proportional; a row that collapses to zero is a constant.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 
@@ -17,7 +16,7 @@ import numpy as np
 from lumpnet.exact import ONE, ZERO, Collapsed, Merge, Scaled, Surd, constant_array, directions, linear_forms, multiples
 from lumpnet.ops.base import Kept
 from lumpnet.ops.unary import default_keep
-from lumpnet.partition import Demand, Lumping, labels, normal_form
+from lumpnet.partition import Demand, Lumping, discrete, labels, normal_form
 
 Taps = np.ndarray | slice
 """The taps that one output position reads: a mask (taps,), or all."""
@@ -29,21 +28,16 @@ Uneven = Callable[[np.ndarray], np.ndarray]
 def forward(weight: np.ndarray, bias: np.ndarray | None, x: Lumping, seen: Taps = ALL) -> Lumping:
     """The coarsest lumping of `weight @ x + bias`. weight (m, n, taps), bias (m,) or None."""
     m = len(weight)
-    merge = columns(x)
+    found = list(row_classes(weight, columns(x)))
+    if not found:
+        return discrete(m)
     keys: list[Hashable] = [("row", i) for i in range(m)]
-    scale = constant_array(m, ONE)
+    scale, offset, value = constant_array(m, ONE), constant_array(m, ZERO), constant_array(m, None)
     ends: list[int] = []
-    for members in _candidates(weight, merge):
-        for base, rows, ratios in proportional(merge.apply(weight[members]).ints.reshape(len(members), -1), members):
-            if base is None:
-                for i in rows:
-                    keys[i] = None
-            else:
-                for i, ratio in zip(rows, ratios, strict=True):
-                    keys[i], scale[i] = ("class", base), ratio
-            if base is None or len(rows) > 1:
-                ends += rows
-    offset, value = constant_array(m, ZERO), constant_array(m, None)
+    for base, rows, ratios in found:
+        ends += rows
+        for i, ratio in zip(rows, ratios, strict=True):
+            keys[i], scale[i] = ("class", base) if base is not None else None, ratio
     for i, q in zip(ends, shifts(weight, bias, x, ends, seen), strict=True):
         offset[i] = q
         if keys[i] is None:
@@ -62,20 +56,129 @@ def columns(x: Lumping) -> Merge:
     return Merge(classes, scales, x.count + len(odd))
 
 
-def _candidates(weight: np.ndarray, merge: Merge) -> list[list[int]]:
-    """Groups of rows that may be proportional (or zero): proposed by fingerprints, decided by nobody yet."""
-    groups: dict[Hashable, list[int]] = defaultdict(list)
-    for i, key in enumerate(directions(linear_forms(weight, merge))):
-        groups[key].append(i)
-    return [rows for key, rows in groups.items() if key is None or len(rows) > 1]
+Class = tuple[int | None, list[int], list[Fraction]]
+"""The first row, or None for rows that are zero; all rows; their ratios to the first."""
 
 
-def proportional(exact: np.ndarray, rows: list[int]) -> list[tuple[int | None, list[int], list[Fraction]]]:
-    """Split candidate rows, `exact` integers (rows, ...), into proportionality classes: (first row or None for zero rows, rows, ratios)."""
-    found: list[tuple[int | None, list[int], list[Fraction]]] = []
+def row_classes(weight: np.ndarray, merge: Merge) -> Iterator[Class]:
+    """Rows (m, n, taps) whose sums are proportional, in classes of several, and those whose sums are zero.
+
+    Fingerprints of a few sums propose: most rows are told apart by them, and the
+    rest of the weights need not be read. Floats confirm where they are exact; what
+    is left is told apart by fingerprints of all sums, and integers decide.
+    """
+    left = np.arange(len(weight))
+    if merge.count > 4 * _SAMPLED:
+        picked = np.zeros(merge.count + 1, dtype=bool)
+        picked[np.random.default_rng(merge.count).choice(merge.count, _SAMPLED, replace=False)] = True
+        some = np.flatnonzero(picked[merge.classes])
+        sample = Merge(labels(merge.classes[some].tolist()), merge.scales[some], _SAMPLED)
+        groups = alike(linear_forms(weight[:, some], sample, left), left)
+        zero, others = groups.pop(ZERO_ROW, left[:0]), list(groups.values())
+        rows, bases = _pairs(others)
+        same, ratios = confirmed(weight, merge, rows, bases)
+        yield from _classes(rows[same], bases[same], ratios)
+        left = np.concatenate([zero, rows[~same]])
+    for key, rows in alike(linear_forms(weight, merge, left), left).items() if len(left) else ():
+        if key == ZERO_ROW and not weight[rows].any():
+            yield None, rows.tolist(), [ONE] * len(rows)
+            continue
+        if key != ZERO_ROW:
+            same, ratios = confirmed(weight, merge, *_pairs([rows]))
+            if same.all():
+                yield int(rows[0]), rows.tolist(), [ONE, *ratios]
+                continue
+        exact = merge.apply(weight[rows]).ints.reshape(len(rows), -1)
+        yield from (found for found in proportional(exact, rows.tolist()) if found[0] is None or len(found[1]) > 1)
+
+
+_SAMPLED = 16
+ZERO_ROW = -1
+
+
+def alike(forms: np.ndarray, rows: np.ndarray) -> dict[int, np.ndarray]:
+    """Groups of several rows with the same key, in order of their first rows; rows whose forms all vanish under ZERO_ROW."""
+    keys, first, inverse, counts = np.unique(directions(forms), return_index=True, return_inverse=True, return_counts=True)
+    by_key = np.split(rows[np.argsort(inverse, kind="stable")], np.cumsum(counts)[:-1])
+    return {int(keys[k]): by_key[k] for k in np.argsort(first) if counts[k] > 1 or keys[k] == ZERO_ROW}
+
+
+def _pairs(groups: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Every row but the first of its group, and the first."""
+    if not groups:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    return np.concatenate([g[1:] for g in groups]), np.concatenate([np.full(len(g) - 1, g[0]) for g in groups])
+
+
+def _classes(rows: np.ndarray, bases: np.ndarray, ratios: list[Fraction]) -> Iterator[Class]:
+    """Classes from pairs of a row and its base, in order."""
+    found: dict[int, tuple[list[int], list[Fraction]]] = {}
+    for row, base, ratio in zip(rows.tolist(), bases.tolist(), ratios, strict=True):
+        members, their = found.setdefault(base, ([base], [ONE]))
+        members.append(row)
+        their.append(ratio)
+    yield from ((base, members, their) for base, (members, their) in found.items())
+
+
+def confirmed(weight: np.ndarray, merge: Merge, rows: np.ndarray, bases: np.ndarray) -> tuple[np.ndarray, list[Fraction]]:
+    """Which rows are multiples of their bases, as floats can prove it (the others may be); the ratios of those. No base sums to zero.
+
+    Rows that are multiples before the columns are summed are so afterwards. The product of
+    two float32 is exact in float64, and so is the larger of two floats as the
+    smaller times a power of two.
+    """
+    same, ratios = np.zeros(len(rows), dtype=bool), []
+    step = max(1, _BLOCK // max(1, weight.shape[1] * weight.shape[2]))
+    for start in range(0, len(rows), step):
+        at = slice(start, start + step)
+        one, base = (weight[i].reshape(len(i), -1) for i in (rows[at], bases[at]))
+        good, ratio = _multiples(one, base)
+        if not good.all() and not merge.plain:
+            left = np.flatnonzero(~good)
+            (one, exact), (base, exact_too) = (merge.floats(weight[i[at][left]]) for i in (rows, bases))
+            summed, ratio[left] = _multiples(one.reshape(len(left), -1), base.reshape(len(left), -1))
+            good[left] = summed & exact & exact_too
+        same[at] = good
+        ratios += [ratio[k] for k in np.flatnonzero(good)]
+    return same, ratios
+
+
+_BLOCK = 1 << 16
+_ONES = {1.0: ONE}
+
+
+def _multiples(one: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For rows (r, k) of floats: which are a multiple of their base for certain, and what multiple (objects, Fractions where certain)."""
+    index = np.arange(len(one))
+    pivot = (base != 0).argmax(axis=1)
+    top, bottom = one[index, pivot].astype(np.float64), base[index, pivot].astype(np.float64)
+    good, ratios = np.zeros(len(one), dtype=bool), np.empty(len(one), dtype=object)
+    possible = (top != 0) & (bottom != 0)
+    factor = np.divide(top, bottom, out=np.ones(len(one)), where=possible)
+    power = possible & (np.abs(np.frexp(factor)[0]) == 0.5)
+    for rows, big, small, up in (
+        (power & (np.abs(factor) >= 1), one, base, factor),
+        (power & (np.abs(factor) < 1), base, one, 1 / factor),
+    ):
+        if rows.any():
+            whole = rows.all()
+            a, b, k = (big, small, up) if whole else (big[rows], small[rows], up[rows])
+            with np.errstate(over="ignore"):
+                good[rows] = (a == b * k[:, None].astype(b.dtype)).all(axis=1)
+    rest = possible & ~power
+    if rest.any() and one.dtype == np.float32:
+        good[rest] = (one[rest] * bottom[rest, None] == base[rest] * top[rest, None]).all(axis=1)
+    for k in np.flatnonzero(good):
+        ratios[k] = _ONES.get(factor[k]) or (Fraction(factor[k]) if power[k] else Fraction(top[k]) / Fraction(bottom[k]))
+    return good, ratios
+
+
+def proportional(exact: np.ndarray, rows: list[int]) -> list[Class]:
+    """Split candidate rows, `exact` integers (rows, ...), into classes of multiples, those of one row too, and zero rows."""
+    found: list[Class] = []
     zero = ~(exact != 0).any(axis=1)
     if zero.any():
-        found.append((None, [rows[k] for k in np.flatnonzero(zero)], []))
+        found.append((None, [rows[k] for k in np.flatnonzero(zero)], [ONE] * int(zero.sum())))
     left = np.flatnonzero(~zero)
     while len(left):
         base = exact[left[0]]
@@ -173,8 +276,11 @@ def alive(weight: np.ndarray, x: Lumping, out: Lumping, alive_out: np.ndarray) -
             break
         renumber = np.full(x.count + 1, -1)
         renumber[pending] = np.arange(len(pending))
-        sums = Merge(renumber[x.classes], x.scale, len(pending)).apply(weight[rows[start : start + 64]]).ints
-        seen = (sums != 0).any(axis=(0, 2))
+        merge, block = Merge(renumber[x.classes], x.scale, len(pending)), weight[rows[start : start + 64]]
+        sums, exact = merge.floats(block)
+        seen = (sums[exact] != 0).any(axis=(0, 2))
+        if not exact.all():
+            seen |= (merge.apply(block[~exact]).ints != 0).any(axis=(0, 2))
         mask |= np.isin(x.classes, [c for c, s in zip(pending, seen, strict=True) if s])
         pending = [c for c, s in zip(pending, seen, strict=True) if not s]
     return mask
@@ -189,8 +295,10 @@ def quotient(weight: np.ndarray, x_column: np.ndarray, x_scale: np.ndarray, x_co
     used = np.flatnonzero(columns >= 0)
     if len(used) == x_count and all(x_scale[j] == 1 for j in used):
         order = used[np.argsort(columns[used])]
+        if weight.shape[:2] == (len(rows), len(order)) and (np.diff(rows) == 1).all() and (np.diff(order) == 1).all():
+            return weight
         return np.asarray(weight[np.ix_(rows, order)])
-    return Collapsed(weight[rows], Merge(columns, x_scale, x_count), (len(rows), x_count, weight.shape[2]))
+    return Collapsed(weight, rows, Merge(columns, x_scale, x_count), (len(rows), x_count, weight.shape[2]))
 
 
 def declined(weight: np.ndarray, x: Kept, rows: np.ndarray, mask: np.ndarray) -> Demand:

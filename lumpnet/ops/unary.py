@@ -14,7 +14,7 @@ import numpy as np
 
 from lumpnet.exact import ONE, ZERO, Number, Surd, constant_array, roots
 from lumpnet.ops.base import Kept, Op, Params, Piece, Site, apart, claimed, keep_where, stay_together
-from lumpnet.partition import GONE, Demand, Lumping, labels, normal_form
+from lumpnet.partition import GONE, Demand, Lumping, discrete, labels, normal_form
 
 Image = tuple[Hashable, Fraction, Fraction]
 
@@ -44,12 +44,18 @@ class Unary(Op):
         """A constant that the output unit equals whatever the operand is, or None."""
         return None
 
+    def moves_all(self, site: Site) -> bool:
+        """Whether no output unit is a constant by itself."""
+        return type(self).always is Unary.always
+
     def rescale(self, site: Site, unit: int, scale: Fraction) -> Fraction:
         """The operand scale that would give this output scale (a guess that only affects how much is merged)."""
         return scale
 
     def forward(self, site: Site, ins: Sequence[Lumping]) -> Lumping:
         (x,) = ins
+        if x.is_plain and self.moves_all(site):
+            return discrete(site.units)
         source, slots = self.source(site), self.slots(site)
         n = len(source)
         keys: list[Hashable] = [None] * n

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -59,9 +59,14 @@ class Lumping:
     def is_discrete(self) -> bool:
         return self.count == len(self)
 
+    @cached_property
+    def is_plain(self) -> bool:
+        """Every unit alone, and none a constant."""
+        return self.is_discrete and all(v is None for v in self.value.tolist())
+
     def same(self, other: Lumping) -> bool:
         """Equal as relations."""
-        return (
+        return self is other or (
             np.array_equal(self.classes, other.classes)
             and bool(np.all(self.scale == other.scale))
             and bool(np.all(self.offset == other.offset))
@@ -69,9 +74,13 @@ class Lumping:
         )
 
 
+@lru_cache(maxsize=256)
 def discrete(n: int) -> Lumping:
     """Every unit alone: the identity relation."""
-    return Lumping(np.arange(n), constant_array(n, ONE), constant_array(n, ZERO), constant_array(n, None))
+    arrays = np.arange(n), constant_array(n, ONE), constant_array(n, ZERO), constant_array(n, None)
+    for array in arrays:
+        array.flags.writeable = False
+    return Lumping(*arrays)
 
 
 def normal_form(keys: Sequence[Hashable], scale: np.ndarray, offset: np.ndarray, value: np.ndarray) -> Lumping:

@@ -98,7 +98,7 @@ def _params(site: Site, piece: Piece, tensors: _Tensors, marks: _Marks, dtype: s
         if not isinstance(exact, np.ndarray):
             tensor, inexact, overflow = exact.rounded(target)
             marks.note((site.node.name, role), inexact, overflow)
-        elif exact.dtype.kind == "f":
+        elif exact.dtype.kind == "f" and exact.dtype != target:
             tensor, inexact, overflow = _converted(exact, target)
             if inexact.any() and not get(site.node.kind).counts_units:
                 found = f"its {role} has no exact value in {target}, and only weights of linear layers and convolutions may be rounded"

@@ -22,19 +22,15 @@ def columns(lumping: Lumping, alive: np.ndarray, ranks: np.ndarray) -> Kept:
 
     ranks (classes,) int: which member of each class represents it.
     """
-    living = np.array([bool(alive[i]) for i in lumping.first], dtype=bool)
+    living = alive[lumping.first]
     order = np.concatenate([np.flatnonzero(living), np.flatnonzero(~living)]).astype(np.int64)
     place = np.empty(len(order) + 1, dtype=np.int64)
     place[order], place[-1] = np.arange(len(order)), GONE
-    members = _members(lumping)
-    chosen = np.array([members[c][ranks[c] if living[c] else 0] for c in range(lumping.count)], dtype=np.int64)
-    return Kept(_against(lumping, chosen), chosen[order[: int(living.sum())]], place[lumping.classes])
-
-
-def _members(lumping: Lumping) -> list[np.ndarray]:
     units = np.flatnonzero(lumping.present)
-    ordered = units[np.argsort(lumping.classes[units], kind="stable")]
-    return np.split(ordered, np.cumsum(lumping.sizes)[:-1]) if lumping.count else []
+    members = units[np.argsort(lumping.classes[units], kind="stable")]
+    begins = np.cumsum(lumping.sizes) - lumping.sizes
+    chosen = members[begins + np.where(living, ranks, 0)]
+    return Kept(_against(lumping, chosen), chosen[order[: int(living.sum())]], place[lumping.classes])
 
 
 def _against(lumping: Lumping, chosen: np.ndarray) -> Lumping:

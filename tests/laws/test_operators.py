@@ -26,7 +26,7 @@ from lumpnet.ir import Graph, Node, Shape, Value
 from lumpnet.lower.torch import lower_graph
 from lumpnet.ops import Site, get, kinds
 from lumpnet.ops.pointwise import FUNCTIONS, whole
-from lumpnet.ops.sites import run
+from lumpnet.ops.sites import run, sites
 from lumpnet.partition import GONE, Lumping, discrete, normal_form, nothing, refine
 from proofs import registry
 
@@ -663,3 +663,16 @@ def test_unobserved_operands_change_nothing(kind: str, rng: np.random.Generator)
             continue
         for i in np.flatnonzero(alive_out):
             assert equal(y[i], after[i]), (site.node, ins, out, masks)
+
+
+def test_a_long_flatten_is_followed_unit_by_unit() -> None:
+    """Beyond 8,192 entries np.unravel_index answers wrongly for a column of them (numpy 2.4.6)."""
+    weight = {"weight": "w"}
+    conv = Node(Value("x", (None, 320, 6, 6)), "conv", ("image",), {"stride": [1, 1], "padding": [0, 0], "dilation": [1, 1], "groups": 1}, weight)
+    flat = Node(Value("y", (None, 11520)), "reshape", ("x",), {"shape": [11520]})
+    graph = Graph((Value("image", (None, 1, 6, 6)),), (conv, flat), ("y",), {"w": np.ones((320, 1, 1, 1), np.float32)})
+    site = sites(graph)[1]
+    assert site.axis == 1
+    op = get("reshape")
+    np.testing.assert_array_equal(op.source(site), np.repeat(np.arange(320), 36))
+    np.testing.assert_array_equal(op.slots(site), np.tile(np.arange(36), 320))

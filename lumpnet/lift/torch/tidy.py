@@ -83,7 +83,7 @@ def _one_select(drafts: Sequence[Draft], chain: list[int]) -> Chain | None:
         attrs = drafts[k].form.attrs
         after = after.transpose([d - 1 for d in attrs["dims"][1:]]) if "dims" in attrs else after.reshape(attrs["shape"])
     for axis in range(len(shape)):
-        index = np.unravel_index(np.moveaxis(after, axis, 0).reshape(shape[axis], -1)[:, 0], shape)[axis]
+        index = np.moveaxis(after, axis, 0).reshape(shape[axis], -1)[:, 0] // math.prod(shape[axis + 1 :]) % shape[axis]
         if (np.take(before, index, axis) == after).all():
             first = drafts[chain[-1]]
             form = Form("index_select", first.form.inputs, {"axis": axis + 1, "index": index.tolist()})
