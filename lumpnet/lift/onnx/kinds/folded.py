@@ -209,7 +209,10 @@ def arithmetic(call: Call) -> Const | None:
     if a is None or b is None or len(call.inputs) != 2:
         return None
     if a.array.dtype.kind == "f" and b.array.dtype.kind == "f":
-        found = EXACT[call.kind](a.array, b.array) if call.kind in EXACT else None
+        try:
+            found = EXACT[call.kind](a.array, b.array) if call.kind in EXACT else None
+        except ValueError as error:
+            call.refuse(f"its constants do not fit together ({error})", "shapes as ONNX defines them", "check the model")
         return None if found is None else a.moved(found, call.kind.lower())
     if "f" in (a.array.dtype.kind, b.array.dtype.kind):
         return None
