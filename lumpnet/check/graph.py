@@ -92,6 +92,14 @@ def kept_inputs(case: Case) -> Counterpart:
     return (case.node.kind,), case.node.inputs
 
 
+def nowhere(node: Node, ins: list[Shape]) -> bool:
+    return False
+
+
+def somewhere(node: Node, ins: list[Shape]) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Kind:
     """What the checker knows of an operator kind.
@@ -99,7 +107,8 @@ class Kind:
     `shape(node, input shapes)` computes the output shape or raises `ValueError`; `oblige(case)` checks the obligation, raising `Refusal`
     or `Unsure`, and returns in words what it checked; `counterpart(case)` says which kinds and inputs the reduced node may have,
     with the same attributes except those in `free`; inputs None are any. Attributes in `training` may be absent: they mean nothing in evaluation.
-    The inputs have the output's dtype, or one of `operands` where that is given. `partial`: it may be undefined somewhere.
+    The inputs have the output's dtype, or one of `operands` where that is given.
+    `partial(node, input shapes)`: it may be undefined somewhere.
     """
 
     shape: Callable[[Node, list[Shape]], Shape]
@@ -112,7 +121,7 @@ class Kind:
     training: tuple[str, ...] = ()
     counterpart: Callable[[Case], Counterpart] = kept_inputs
     opaque: bool = False
-    partial: bool = False
+    partial: Callable[[Node, list[Shape]], bool] = nowhere
     operands: tuple[str, ...] = ()
 
 

@@ -171,6 +171,17 @@ def fractions(x: Array) -> list[Fraction]:
     return [Fraction(v) for v in x.tolist()]
 
 
+def shown(x: Real) -> str:
+    """The number in at most a line of text; Python spells no integer of more than 4300 digits."""
+    if isinstance(x, Surd):
+        return f"{shown(x.a)} + {shown(x.b)}*sqrt({shown(x.r)})"
+    top, bottom = bits(x.numerator), bits(x.denominator)
+    if top + bottom > 1000:
+        return f"a fraction of {top} over {bottom} bits"
+    text = str(x)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def integer_parts(values: Sequence[Fraction]) -> tuple[Array, Array]:
     """Numerators and denominators as arrays of Python integers."""
     top, bottom = np.empty(len(values), object), np.empty(len(values), object)

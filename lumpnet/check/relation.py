@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from lumpnet.certificate import DROPPED, IDENTITY, Lumping, Real, Surd
-from lumpnet.check.numbers import Array, add_reals, same, scale_real
+from lumpnet.certificate import DROPPED, IDENTITY, Lumping, Real
+from lumpnet.check.numbers import Array, add_reals, same, scale_real, shown
 from lumpnet.check.outcome import Refusal, Unsure
 
 Shape = tuple[int | None, ...]
@@ -154,7 +154,7 @@ def relation(name: str, shape: Shape, lumping: Lumping | str) -> Relation:
     for unit, scale in lumping.scale.items():
         need(0 <= unit < n and classes[unit] >= 0, f"a scale for unit {unit}", "scales of non-constant units only")
         need(scale != 0, f"scale 0 for unit {unit}", "a non-zero scale, or class -1")
-        need(scale == 1 or reps[classes[unit]] != unit, f"scale {scale} for representative {unit}", "scale 1")
+        need(scale == 1 or reps[classes[unit]] != unit, f"scale {shown(scale)} for representative {unit}", "scale 1")
     for unit, offset in lumping.offset.items():
         need(0 <= unit < n, f"an offset for unit {unit}", f"units below {n}")
         need(classes[unit] < 0 or isinstance(offset, Fraction), f"an irrational offset for unit {unit}", "irrational offsets of constant units only")
@@ -166,19 +166,22 @@ def relation(name: str, shape: Shape, lumping: Lumping | str) -> Relation:
     return Relation(name, shape, lumping.axis, lumping.columns, classes, reps, dict(lumping.scale), dict(lumping.offset))
 
 
+def distinct(*ids: Array) -> tuple[list[tuple[int, ...]], Array, Array]:
+    """The distinct columns of stacked id arrays (numbers from 0), the first index that has each, and per index which of them it has."""
+    if not len(ids[0]):
+        return [], NONE, NONE
+    widths = [int(array.max()) + 1 for array in ids]
+    if math.prod(widths) < 1 << 62:
+        _, first, which = np.unique(np.ravel_multi_index(ids, widths), return_index=True, return_inverse=True)
+    else:
+        _, first, which = np.unique(np.stack(ids), axis=1, return_index=True, return_inverse=True)
+    return list(zip(*(array[first].tolist() for array in ids), strict=True)), first, which.reshape(-1)
+
+
 def combinations(*ids: Array) -> Iterator[tuple[tuple[int, ...], int]]:
-    """The distinct columns of stacked id arrays (numbers from 0), each with the first index that has it."""
-    if len(ids[0]):
-        widths = [int(array.max()) + 1 for array in ids]
-        if math.prod(widths) < 1 << 62:
-            key: Array = np.zeros(len(ids[0]), np.int64)
-            for array, width in zip(ids, widths, strict=True):
-                key = key * width + array
-            first = np.unique(key, return_index=True)[1]
-        else:
-            first = np.unique(np.stack(ids), axis=1, return_index=True)[1]
-        for at in first.tolist():
-            yield tuple(int(array[at]) for array in ids), at
+    """The distinct columns of stacked id arrays, each with the first index that has it."""
+    columns, first, _ = distinct(*ids)
+    return zip(columns, first.tolist(), strict=True)
 
 
 def tied_alike(member: Law, rep: Law, claimed: Law) -> bool:
@@ -223,5 +226,4 @@ def carry(
 
 
 def _show(law: Law) -> str:
-    scales, offset = " and ".join(str(s) for s in law[:-1]), law[-1]
-    return f"(scale {scales}, offset {f'{offset.a} + {offset.b}*sqrt({offset.r})' if isinstance(offset, Surd) else offset})"
+    return f"(scale {' and '.join(map(shown, law[:-1]))}, offset {shown(law[-1])})"

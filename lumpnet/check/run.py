@@ -85,7 +85,7 @@ def _check(files: tuple[NetworkFile, NetworkFile], claim: Certificate) -> Verdic
 
 def _outside(g: Network) -> tuple[str, ...]:
     """What no lumping says: a unit that has gone may be undefined where the reduced network is not."""
-    partial = sorted({node.kind for node in g.nodes if KINDS[node.kind].partial})
+    partial = sorted({node.kind for node in g.nodes if KINDS[node.kind].partial(node, [g.values[name].shape for name in node.inputs])})
     return (f"inputs at which a value of the original is undefined ({', '.join(partial)}) are outside of this claim",) if partial else ()
 
 

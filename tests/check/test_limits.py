@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import time
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from catalog import CASES
-from forge import F, N, Net, Triple, lump
+from forge import F, N, Net, Triple, lump, set_lumping
 
-from lumpnet.check.rules import affine
-from lumpnet.verdict import Proved, Unknown
+from lumpnet.check.relation import Relation, Rows
+from lumpnet.check.rules import affine, arithmetic, slopes
+from lumpnet.verdict import Proved, Refuted, Unknown
 
 
 def test_a_claim_names_the_operators_that_may_be_undefined(tmp_path: Path) -> None:
@@ -20,6 +25,30 @@ def test_a_claim_names_the_operators_that_may_be_undefined(tmp_path: Path) -> No
     verdict = CASES["exp"]().verdict(tmp_path)
     assert isinstance(verdict, Proved)
     assert len(verdict.statements) == 1
+
+
+PARTIAL = {
+    "layer_norm": ({"dims": 1, "eps": 0.0}, {"dims": 1, "eps": 1e-5}),
+    "rms_norm": ({"dims": 1, "eps": -1.0}, {"dims": 1, "eps": 1}),
+    "group_norm": ({"groups": 1, "eps": 0}, {"groups": 1, "eps": 1.0}),
+    "instance_norm": ({"eps": -0.0}, {"eps": 1e-300}),
+    "celu": ({"alpha": 0}, {"alpha": -1.0}),
+    "softplus": ({"beta": 0.0, "threshold": 1.0}, {"beta": -1.0, "threshold": 1.0}),
+    "pow": ({"exponent": 0.5}, {"exponent": 2}),
+    "max_pool": tuple({"kernel": [1], "stride": [1], "padding": [n], "dilation": [1], "ceil_mode": False} for n in (1, 0)),
+    "avg_pool": tuple({"kernel": [1], "stride": [1], "padding": [n], "ceil_mode": False, "count_include_pad": False, "divisor_override": None} for n in (1, 0)),
+}
+"""Attributes with which the operator is undefined somewhere, and attributes with which it is not."""
+
+
+@pytest.mark.parametrize("kind", PARTIAL)
+def test_attributes_decide_where_an_operator_is_defined(kind: str, tmp_path: Path) -> None:
+    for attrs, what in zip(PARTIAL[kind], (2, 1), strict=True):
+        grown = 2 * attrs["padding"][0] if "padding" in attrs else 0
+        net = Net({"x": (None, 2, 3)}, {"y": N(kind, (None, 2, 3 + grown), ["x"], dict(attrs))}, ["y"])
+        verdict = Triple(net, net, {}).verdict(tmp_path)
+        assert isinstance(verdict, Proved)
+        assert len(verdict.statements) == what, attrs
 
 
 def test_units_that_cost_no_byte_are_bounded(tmp_path: Path) -> None:
@@ -61,6 +90,69 @@ def test_the_taps_that_positions_read_are_found_once_a_layer(tmp_path: Path, mon
     h = Net({"x": (None, 1, 2)}, {"y": N("constant", (None, 3, 5), ["x"], {"shape": [3, 5], "axis": 1}, {"value": [0, 0, 0]})}, ["y"])
     assert isinstance(Triple(g, h, {"h": lump([-1] * 3, 0, [], {}, dict.fromkeys(range(3), 5))}).verdict(tmp_path), Proved)
     assert len(calls) == 1
+
+
+def test_taps_that_cost_no_byte_are_bounded(tmp_path: Path) -> None:
+    def net(groups: int) -> Net:
+        conv = {"stride": [1], "padding": [0], "dilation": [1], "groups": groups}
+        return Net({"x": (None, 0, 1 << 24)}, {"y": N("conv", (None, 2, 1), ["x"], conv, {"weight": np.zeros((2, 0, 1 << 24), "float32")})}, ["y"])
+
+    tracemalloc.start()
+    try:
+        verdict = Triple(net(1), net(2), {}).verdict(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
+    assert isinstance(verdict, Unknown)
+    assert "taps" in verdict.reason
+
+
+def test_a_group_costs_what_it_holds() -> None:
+    """A million classes over a million groups: each group looks at its own."""
+    many = np.arange(1 << 20)
+    columns = affine.Columns("here", Relation("x", (None, 1 << 20), 1, 1 << 20, many, many), 1 << 20)
+    began = time.process_time()
+    for group in range(4000):
+        assert [part.classes.tolist() for part in columns.parts(group)] == [[], [group], []]
+    assert time.process_time() - began < 1
+
+
+def test_laws_as_many_as_units() -> None:
+    """Every unit with an offset, a term, a factor or a slope of its own."""
+    n = 40_000
+    laws = [(F(1), F(k)) for k in range(n)]
+    rows = Rows(np.arange(n), np.arange(n), laws, np.arange(n), np.arange(n), np.ones(n, bool))
+    began = time.process_time()
+    assert arithmetic._paired(rows, rows, arithmetic._added).laws[7] == (1, 1, 14)
+    assert arithmetic._transformed(rows, np.arange(n, dtype="float64"), arithmetic._scaled).laws[7] == (7, 49)
+    dead = Rows(-np.ones(n, int), np.arange(n), [(F(0), F(-k)) for k in range(n)], rows.kept, rows.reps, rows.obliged)
+    assert slopes._constants_bent(dead, np.arange(n, dtype="float64")).laws[7] == (0, -49)
+    assert time.process_time() - began < 3
+
+
+LONG = F(3**1200, 2**1200 + 1)
+DENSE = F(5**800, 3**1100)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "changes"),
+    [
+        ("linear_offsets", "h", {"scale": {2: LONG, 7: 3}}),
+        ("linear_offsets", "h", {"offset": {1: LONG, 3: 7}}),
+        ("relu", "v", {"scale": {2: LONG, 7: 3}}),
+        ("add_constant", "v", {"offset": {1: LONG, 3: DENSE}}),
+        ("embedding", "e", {"offset": {1: LONG}}),
+        ("batch_norm", "v", {"scale": {2: LONG}}),
+        ("batch_norm", "v", {"offset": {1: LONG}}),
+        ("lstm", "r", {"scale": {2: LONG}}),
+        ("stored_constants", "v", {"scale": {1: LONG}}),
+    ],
+)
+def test_messages_do_not_spell_long_numbers(name: str, value: str, changes: dict[str, Any], tmp_path: Path) -> None:
+    verdict = CASES[name]().broken(set_lumping(value, **changes)).verdict(tmp_path)
+    assert isinstance(verdict, Refuted), verdict
+    assert len(verdict.reason) < 300, verdict.reason
+    assert re.search(r"[0-9]{61}", verdict.reason) is None
 
 
 @pytest.mark.parametrize("axis", [(3, 4, 2, 1, 3, 12), (5, 2, 7, 0, 1, 30), (2, 70, 1, 3, 1, 65)])

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import mutant_single
 from mutant_meaning import Exact, Roots, Undefined, exactly, outputs
 from mutant_operators import BROKEN, OPERATORS
 from mutant_pool import pool
@@ -71,45 +72,86 @@ class Result:
     wrong: list[str] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     undefined: list[str] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
     mutants: int = 0
+
+    def __iadd__(self, other: Result) -> Result:
+        for name, counts in other.counts.items():
+            self.counts[name].update(counts)
+        self.kinds.update(other.kinds)
+        for mine, its in ((self.wrong, other.wrong), (self.stopped, other.stopped), (self.undefined, other.undefined)):
+            mine += its
+        self.mutants += other.mutants
+        return self
+
+    def totals(self) -> Counter[str]:
+        return sum(self.counts.values(), Counter())
 
     def table(self) -> str:
         names = sorted(self.counts)
         lines = [f"{'operator':42}" + "".join(f"{answer:>12}" for answer in ANSWERS)]
-        total: Counter[str] = Counter()
+        total = self.totals()
         for name in names:
-            total += self.counts[name]
             lines.append(f"{name:42}" + "".join(f"{self.counts[name][answer]:>12}" for answer in ANSWERS))
         lines.append(f"{'all':42}" + "".join(f"{total[answer]:>12}" for answer in ANSWERS))
         return "\n".join(lines)
+
+
+Base = tuple[Triple, tuple[bytes, bytes, bytes]]
+
+
+def bases(rng: random.Random, folder: Path) -> list[Base]:
+    """Correct triples: the pool's, and one around every kind of operator."""
+    found = [(t, t.files()) for t in pool(rng.randrange(1 << 30), 2)]
+    for name in mutant_single.CASES:
+        for _ in range(20):
+            triple = mutant_single.draw(name, rng)
+            if triple is not None and _proved(files := triple.files(), folder):
+                triple.label = f"around {name}"
+                found.append((triple, files))
+                break
+    return found
+
+
+def _proved(files: tuple[bytes, bytes, bytes], folder: Path) -> bool:
+    with suppress(LumpnetError):
+        return isinstance(check(files, folder), Proved)
+    return False
+
+
+def _applies(name: str, triple: Triple, rng: random.Random) -> bool:
+    """Whether the operator found what it changes; a triple that is odd already may give it nothing to hold on to."""
+    with suppress(*BROKEN):
+        return OPERATORS[name](triple, rng)
+    return False
 
 
 def campaign(seed: int, mutants: int, folder: Path, only: set[str] | None = None, until_wrong: bool = False) -> Result:
     """At least `mutants` effective mutants (files that differ from the correct triple's). `until_wrong` stops at the first finding."""
     rng, result, judge = random.Random(seed), Result(), Judge()
     names = sorted(only or OPERATORS)
-    bases: list[tuple[Triple, tuple[bytes, bytes, bytes]]] = []
+    found: list[Base] = []
     turn = 0
     while result.mutants < mutants:
         if turn % (40 * len(names)) == 0:
             judge = Judge()
-            bases = [(t, t.files()) for t in pool(rng.randrange(1 << 30), 3)]
+            found = bases(rng, folder)
         name = names[turn % len(names)]
         turn += 1
-        for base, clean in rng.sample(bases, len(bases)):
+        for base, clean in rng.sample(found, len(found)):
             mutant, done = base.copy(), name
-            if not OPERATORS[name](mutant, rng):
+            if not _applies(name, mutant, rng):
                 continue
             if rng.random() < 0.15:
                 second = rng.choice(names)
                 extra = mutant.copy()
-                with suppress(*BROKEN):  # a second change may find nothing to hold on to
-                    if OPERATORS[second](extra, rng):
-                        mutant, done = extra, f"{name} + {second}"
+                if _applies(second, extra, rng):
+                    mutant, done = extra, f"{name} + {second}"
             files = mutant.files()
             if files == clean:
                 continue
             result.mutants += 1
+            result.kinds.update({node["kind"] for node in mutant.g.nodes})
             examine(result, judge, mutant, files, folder, name, f"seed {seed}, mutant {result.mutants}: {base.label}, {done}")
             break
         if until_wrong and result.wrong:

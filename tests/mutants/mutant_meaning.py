@@ -2,8 +2,8 @@
 
 Functions without rational values are replaced by stand-ins that keep the laws a
 proof may use and no other: odd ones by an odd polynomial, sigmoid by one with
-f(-u) = 1 - f(u), GELU and SiLU by polynomials with f(0) = 0, softmax and opaque
-calls by polynomials that mix everything. The square root of a batch norm is
+f(-u) = 1 - f(u), GELU and SiLU by polynomials with f(0) = 0, softmax, normalisations,
+quotients and opaque calls by polynomials that mix everything. The square root of a batch norm is
 `outer * rho(core)`, with v = outer^2 * core and rho(core) within 2^-90 of the root:
 ratios of roots that are rational stay what they are. A proof never depends on
 more, so two networks that differ here are not equal.
@@ -212,6 +212,15 @@ def _apply(node: Json, ins: list[Exact], p: dict[str, Exact], roots: Roots, raw:
             return _polynomial(away, away.ints, 1 + a["axis"], 1).plus(_number(Fraction(1, count)))
         case "rnn" | "lstm" | "gru":
             return _recurrent(node["kind"], x, a, p)
+        case "attention":
+            return _attention(ins, a)
+        case "layer_norm" | "rms_norm" | "group_norm" | "instance_norm":
+            return _normalised(node["kind"], x, a, p)
+        case "matmul":
+            return Exact(np.asarray(np.matmul(x.ints, ins[1].ints), dtype=object), x.den * ins[1].den)
+        case "div":
+            y = ins[1]
+            return x.times(_polynomial(y, y.ints, 1, 3).plus(_number(Fraction(7))))
         case "opaque":
             return _opaque(node, ins, raw)
     if node["kind"] in FUNCTIONS:
@@ -259,6 +268,44 @@ def _recurrent(kind: str, x: Exact, a: Json, p: dict[str, Exact]) -> Exact:
         h = found[t] = h.lowest()
     den = math.lcm(*(v.den for v in found.values()))
     return Exact(np.stack([found[t].ints * (den // found[t].den) for t in times], axis=1), den)
+
+
+def _attention(ins: list[Exact], a: Json) -> Exact:
+    """Weights sum to one over the keys that are seen, and what is added to all scores of a query cancels: `1/n + g - mean of g`, with
+    `g` a polynomial of the score's distance from the scores' mean."""
+    q, k, v = (np.moveaxis(x.ints.reshape(*x.ints.shape[:2], a[heads], -1), 2, 1) for x, heads in zip(ins, ("heads", "kv_heads", "kv_heads"), strict=True))
+    k, v = (np.repeat(t, a["heads"] // a["kv_heads"], axis=1) for t in (k, v))
+    factor = Fraction(a["scale"])
+    scores, den = np.matmul(q, np.swapaxes(k, 2, 3)) * factor.numerator, ins[0].den * ins[1].den * factor.denominator
+    seen = np.tri(*scores.shape[2:], dtype=bool) if a["causal"] else np.ones(scores.shape[2:], bool)
+    count = seen.sum(axis=1).astype(object)[:, None]
+    common = math.lcm(*count.flat)
+
+    def centred(x: np.ndarray) -> np.ndarray:
+        """`common * (x - its mean)`, over the keys that are seen."""
+        return np.where(seen, x * common - np.where(seen, x, 0).sum(axis=3, keepdims=True) * (common // count), 0)
+
+    away = centred(scores)
+    den *= common
+    weight = centred(away * away + away * den) + np.where(seen, common // count, 0) * den * den
+    out = np.moveaxis(np.matmul(weight, v), 1, 2)
+    return Exact(np.asarray(out, dtype=object), den * den * common * ins[2].den).shaped(*out.shape[:2], -1)
+
+
+def _normalised(kind: str, x: Exact, a: Json, p: dict[str, Exact]) -> Exact:
+    """What mixes all that a normalisation mixes; a proof knows no more of it than that equals give equals."""
+    shape = x.ints.shape
+    rows = math.prod(shape[: -a["dims"]]) if "dims" in a else len(x.ints) * (a["groups"] if kind == "group_norm" else shape[1])
+    flat = x.ints.reshape(rows, -1)
+    if kind != "rms_norm":
+        flat = flat * flat.shape[1] - flat.sum(axis=1, keepdims=True)
+    eps = Fraction(a["eps"])
+    size = Exact((flat * flat).sum(axis=1, keepdims=True), x.den * x.den).plus(_number(eps))
+    out = Exact(flat, x.den).times(size).shaped(*shape)
+    own = {role: t if "dims" in a else _along(t, 1, len(shape)) for role, t in p.items()}
+    if "weight" in own:
+        out = out.times(own["weight"])
+    return out.plus(own["bias"]) if "bias" in own else out
 
 
 def _number(value: Fraction) -> Exact:

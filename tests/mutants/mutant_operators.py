@@ -300,7 +300,7 @@ def _attribute(node: Json, rng: random.Random) -> bool:
         a[key] = _bump(value, rng, 0) if rng.random() < 0.7 else value[::-1]
     elif isinstance(value, bool):
         a[key] = not value
-    elif key in ("eps", "slope", "min", "max", "p", "alpha", "beta", "threshold", "exponent", "value"):
+    elif key in ("eps", "slope", "min", "max", "p", "alpha", "beta", "threshold", "exponent", "value", "scale"):
         a[key] = rng.choice([value * 2, -value, value + 1, math.nextafter(value, 9.0), 0.0, int(value)])
     elif key == "index":
         a[key] = rng.choice([_bump(value, rng, 0), value[::-1], [*value, value[0]], value[1:] or [0]])
@@ -316,8 +316,12 @@ def _attribute(node: Json, rng: random.Random) -> bool:
         a[key] = rng.choice([None, 1, 2, 3, 4])
     elif key in ("axis", "groups"):
         a[key] = rng.choice([None, 1, 2, 3]) if key == "axis" else rng.choice([1, 2, value + 1])
+    elif key in ("heads", "kv_heads"):
+        a[key] = rng.choice([1, 2, 2 * value])
+    elif key == "nonlinearity":
+        a[key] = "relu" if value == "tanh" else "tanh"
     elif key == "dims":
-        a[key] = [0, *rng.sample(value[1:], len(value) - 1)]
+        a[key] = 3 - value if isinstance(value, int) else [0, *rng.sample(value[1:], len(value) - 1)]
     elif key == "axes":
         a[key] = rng.choice([value[:-1], [max(1, v - 1) for v in value], value[::-1], [*value, 1]])
     elif key == "target":

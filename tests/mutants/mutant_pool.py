@@ -297,6 +297,42 @@ def squeeze() -> Triple:
     return reduced("squeeze", s.graph("y"))
 
 
+@made
+def attentive() -> Triple:
+    """Two heads that attend alike under other scales, a third of its own; constant keys and values; then the causal kind with one key head."""
+    s = Sketch(x=(None, 3, 3))
+    q, k, v = s.numbers(6, 3), s.numbers(6, 3), s.numbers(3, 3)
+    q[2:4], k[2:4], v[1] = 2 * q[:2], k[:2] / 2, 2 * v[0]
+    s("q", "linear", "x", weight=q, bias=[1, 0, 2, 0, 1, 3])
+    s("k", "linear", "x", weight=k, bias=[1, 2, 3, 4, 0, 1])
+    s("v", "linear", "x", weight=v, bias=[1, 2, 3])
+    s("a", "attention", "q k v", {"heads": 3, "kv_heads": 3, "scale": 0.5, "causal": False})
+    s("b", "linear", "a", weight=s.twins(4, 3), bias=[0, 0, 0, 2])
+    s("c", "linear", "x", weight=np.concatenate([q[:1], 0 * q[:1]]), bias=[0, 2])
+    s("d", "attention", "b c c", {"heads": 2, "kv_heads": 1, "scale": 0.25, "causal": True})
+    s("y", "linear", "d", weight=s.numbers(2, 4))
+    return reduced("attentive", s.graph("y"))
+
+
+@made
+def normalised() -> Triple:
+    """Normalisations, a product of matrices and a quotient of values: equality and nothing else, between layers that reduce."""
+    s = Sketch(x=(None, 3, 3))
+    s("a", "linear", "x", weight=s.twins(4, 3), bias=[1, 1, 2, 3])
+    s("r", "relu", "a")
+    s("b", "linear", "r", weight=s.numbers(3, 4))
+    s("l", "layer_norm", "b", {"dims": 1, "eps": 0.5}, weight=[1, 2, 3], bias=[1, 0, 2])
+    s("m", "rms_norm", "l", {"dims": 2, "eps": 0.25}, weight=s.numbers(3, 3))
+    s("i", "instance_norm", "m", {"eps": 0.125}, weight=[1, 2, 1])
+    s("g", "group_norm", "i", {"groups": 3, "eps": 1.0}, bias=[0, 1, 2])
+    s("p", "matmul", "g x")
+    s("o", "div", "p b")
+    s("h", "linear", "o", weight=s.twins(4, 3))
+    s("t", "tanh", "h")
+    s("y", "linear", "t", weight=s.numbers(2, 4))
+    return reduced("normalised", s.graph("y"))
+
+
 def pool(seed: int, planted_each: int = 4) -> list[Triple]:
     """The hand-made triples and some planted ones of every family."""
     rng = np.random.default_rng([seed, 77])

@@ -48,12 +48,20 @@ def is_absent(lumping: Any) -> bool:
     return lumping == "dropped" or (lumping != "identity" and lumping["columns"] == 0)
 
 
+def is_spelt_out(lumping: Json) -> bool:
+    """Whether the lumping is one of the two that read the same on every axis."""
+    n = len(lumping["class"])
+    return (lumping["columns"] == n and lumping["class"] == list(range(n))) or (lumping["columns"] == 0 and sorted(lumping["class"]) == list(range(n)))
+
+
 def rows(lumping: Any, shape: list[int], axis: int) -> Rows:
     """The lumping seen along `axis`. Raises `ValueError` where it speaks of another one."""
     if isinstance(lumping, str):
         units = list(range(shape[axis]))
         return Rows(units, units, len(units) if lumping == "identity" else 0, {}, {})
     if lumping["axis"] != axis:
+        if is_spelt_out(lumping):
+            return rows("identity" if lumping["columns"] else "dropped", shape, axis)
         raise ValueError("another axis")
     return Rows(lumping["class"], lumping["representative"], lumping["columns"], lumping["scale"], lumping["offset"])
 
@@ -84,6 +92,8 @@ def exact_params(g: Net, lumpings: Json, node: Json, kind: str, groups: int = 1)
         found = _affine(g, lumpings, node, groups)
         rows_left = found["weight"].shape[node["kind"] == "conv_transpose"]
         return found if kind != "constant" else {"value": found.get("bias", _array([0] * rows_left))}
+    if node["kind"].endswith("_norm") and node["kind"] != "batch_norm":
+        return {role: _array(t.tolist()) for role, t in own.items()}
     if node["kind"] in ("rnn", "lstm", "gru"):
         return _recurrent(g, lumpings, node)
     if node["kind"] == "embedding":
@@ -217,6 +227,13 @@ def counterpart(g: Net, lumpings: Json, node: Json) -> Json | None:
         mine = [list(pair) for pair in node["attrs"]["pads"]]
         mine[axis - 1] = [sum(unit < before for unit in out.kept()), sum(unit >= n - after for unit in out.kept())]
         new["attrs"]["pads"] = mine
+    elif node["kind"] == "attention":
+        q, k, v = (reduced_shape(lumpings[x], g.values()[x]["shape"])[2] for x in node["inputs"])
+        for kv in range(node["attrs"]["kv_heads"], 0, -1):  # the most heads into which the kept units fit
+            heads = q * kv // max(k, 1)
+            if k % kv == v % kv == 0 and heads and heads % kv == 0 and heads * (k // kv) == q and heads * (v // kv) == new["shape"][2]:
+                new["attrs"] |= {"heads": heads, "kv_heads": kv}
+                break
     elif node["kind"] == "index_select" and unit_axis(lumpings, node) == node["attrs"]["axis"]:
         axis, source = node["attrs"]["axis"], node["inputs"][0]
         inn, out = rows(lumpings[source], g.values()[source]["shape"], axis), rows(lumpings[name], node["shape"], axis)
@@ -243,12 +260,13 @@ def quotient(g: Net, lumpings: Json, dtype: str | None = None) -> tuple[Net, str
         new["dtype"] = wanted if new["dtype"] == floats else new["dtype"]
         stored, kept_as_is = {}, g.params(node)
         for role, exact in exact_params(g, lumpings, node, new["kind"], new["attrs"].get("groups", 1)).items():
-            rounded = [round_to(q, wanted) for q in exact.reshape(-1)]
-            if None in rounded:
-                raise ValueError("overflow")
-            if any(Fraction(r or 0.0) != q for r, q in zip(rounded, exact.reshape(-1), strict=True)):
+            stored[role] = _exactly_stored(exact, wanted)
+            if stored[role] is None:
+                rounded = [round_to(q, wanted) for q in exact.reshape(-1)]
+                if None in rounded:
+                    raise ValueError("overflow")
                 rounding = "nearest"
-            stored[role] = np.array(rounded, wanted).reshape(exact.shape)
+                stored[role] = np.array(rounded, wanted).reshape(exact.shape)
         if node["kind"] == "opaque" or "num_batches_tracked" in kept_as_is:
             stored |= {role: t for role, t in kept_as_is.items() if role not in stored}
         for role, tensor in stored.items():
@@ -256,6 +274,17 @@ def quotient(g: Net, lumpings: Json, dtype: str | None = None) -> tuple[Net, str
             h.tensors[key], new["params"][role] = tensor, key
         h.nodes.append(new)
     return h, rounding
+
+
+def _exactly_stored(exact: np.ndarray, dtype: str) -> np.ndarray | None:
+    """The numbers in `dtype` where it holds them all exactly."""
+    try:
+        with np.errstate(over="ignore"):
+            found = np.array([q.numerator / q.denominator for q in exact.reshape(-1)], "float64").astype(dtype)
+    except OverflowError:
+        return None
+    same = all(math.isfinite(v) and v.as_integer_ratio() == (q.numerator, q.denominator) for v, q in zip(found.tolist(), exact.reshape(-1), strict=True))
+    return found.reshape(exact.shape) if same else None
 
 
 def quotient_params(g: Net, h: Net, lumpings: Json) -> dict[str, Params]:

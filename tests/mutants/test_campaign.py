@@ -28,8 +28,8 @@ from lumpnet.ops import sites
 from lumpnet.verdict import Proved
 
 SHARDS = 2
-QUICK = 6000
-SLOW = 100_000
+QUICK = 20_000
+SLOW = 200_000
 
 
 def judged(result: Result, seed: int) -> None:
@@ -45,7 +45,7 @@ def judged(result: Result, seed: int) -> None:
 def test_nothing_false_is_proved_of_a_damaged_triple(shard: int, seed: int, tmp_path: Path) -> None:
     result = campaign(seed * SHARDS + shard, QUICK // SHARDS, tmp_path)
     judged(result, seed)
-    assert result.mutants * SHARDS >= 5000
+    assert result.mutants * SHARDS >= QUICK
     assert not [name for name in OPERATORS if not result.counts[name]], "an operator without an effective mutant"
 
 
@@ -114,8 +114,11 @@ def test_the_campaign_finds_every_missing_obligation(hole: str, seed: int, tmp_p
 # --- that its instruments are right --------------------------------------------------------------
 
 
+STAND_INS = {"tanh", "sigmoid", "silu", "gelu", "softmax", "opaque", "batch_norm", "attention", "layer_norm", "rms_norm", "instance_norm", "group_norm", "div"}
+
+
 def _rational(net: Net) -> bool:
-    return not {n["kind"] for n in net.nodes} & {"tanh", "sigmoid", "silu", "gelu", "softmax", "opaque", "batch_norm", "max_pool"}
+    return not {n["kind"] for n in net.nodes} & (STAND_INS | {"max_pool"})
 
 
 def test_the_judge_reads_networks_as_lumpnet_runs_them(seed: int, tmp_path: Path) -> None:

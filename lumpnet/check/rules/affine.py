@@ -19,7 +19,7 @@ import numpy as np
 
 from lumpnet.certificate import Surd
 from lumpnet.check.graph import Case, Counterpart, Kind, Node, integer, integers, kept_inputs
-from lumpnet.check.numbers import BUDGET, Array, bits, fractions, integer_parts, misfits, segment_sums, times
+from lumpnet.check.numbers import BUDGET, Array, bits, fractions, integer_parts, misfits, segment_sums, shown, times
 from lumpnet.check.outcome import Refusal, Unsure
 from lumpnet.check.relation import Relation, Shape
 from lumpnet.check.rules.constant import any_input
@@ -27,7 +27,7 @@ from lumpnet.check.rules.constant import any_input
 _BLOCK = 1 << 20
 _MAX_BITS = 1 << 16
 _MAX_WORDS = 1 << 26
-_MAX_TAPS = 1 << 26
+_MAX_TAPS = 1 << 22
 _MAX_READS = 1 << 24
 _MAX_SUMS = 1 << 22
 
@@ -67,18 +67,22 @@ class Columns:
 
     def parts(self, group: int) -> list[Part]:
         """One group's columns in up to three parts: single units, plain sums, scaled sums."""
-        classes = self.relation.classes[group * self.width : (group + 1) * self.width]
-        units = np.argsort(classes, kind="stable")
-        units = units[classes[units] >= 0]
-        single = np.bincount(classes[units], minlength=len(self.relation.reps)) == 1
-        kinds = (self.scaled, ~self.scaled & single, ~self.scaled & ~single)
-        return [self._part(group, units[kind[classes[units]]], classes, plain) for kind, plain in zip(kinds, (False, True, False), strict=True)]
+        classes, units = self._units(group)
+        found, sizes = np.unique(classes[units], return_counts=True)
+        scaled, single = self.scaled[found], sizes == 1
+        kinds = (scaled, ~scaled & single, ~scaled & ~single)
+        return [self._part(group, units[np.repeat(kind, sizes)], classes, plain) for kind, plain in zip(kinds, (False, True, False), strict=True)]
 
     def whole(self, group: int) -> Part:
         """One group's columns in one part."""
+        classes, units = self._units(group)
+        return self._part(group, units, classes, False)
+
+    def _units(self, group: int) -> tuple[Array, Array]:
+        """The classes of the group's units, and the units that are not constant, class after class."""
         classes = self.relation.classes[group * self.width : (group + 1) * self.width]
         units = np.argsort(classes, kind="stable")
-        return self._part(group, units[classes[units] >= 0], classes, False)
+        return classes, units[classes[units] >= 0]
 
     def _part(self, group: int, units: Array, classes: Array, plain: bool) -> Part:
         found, starts = np.unique(classes[units], return_index=True)
@@ -170,7 +174,7 @@ class Affine:
         if len(bad):
             k, row, tap = bad[0]
             found = f"unit {mine[row]} and its representative {theirs[row]} differ in the weight towards class {classes[k]} (tap {tap})"
-            raise Refusal(self.case.where, found, f"the representative's weight times {scales[row]}")
+            raise Refusal(self.case.where, found, f"the representative's weight times {shown(scales[row])}")
 
     def constants(self) -> None:
         """`W[i] E_in = 0` for every constant unit i."""
@@ -224,7 +228,7 @@ class Affine:
             k, row, tap = bad[0]
             exact = Fraction(int(sums[inside][k, row, tap])) * Fraction(2) ** exponent / (1 if denominators is None else denominators[k, 0, 0])
             found = f"the reduced weight of unit {rows[row]} towards column {part.classes[inside][k]} (tap {tap}) is {stored[k, row, tap]!r}"
-            raise Refusal(self.case.where, found, f"{_show(exact)}{', rounded to nearest' if self.case.rounding == 'nearest' else ' exactly'}")
+            raise Refusal(self.case.where, found, f"{shown(exact)}{', rounded to nearest' if self.case.rounding == 'nearest' else ' exactly'}")
 
     def offsets(self) -> None:
         """`W[i] c_in + b_i = scale_i * (W[R] c_in + b_R) + offset_i`, and the reduced bias is that of the representatives."""
@@ -234,10 +238,10 @@ class Affine:
         for unit, rep in zip(*(a.tolist() for a in self.out.members()), strict=True):
             offset = shift[unit] - self.out.scale_of(unit) * shift[rep]
             if self.out.offset_of(unit) != offset:
-                raise Refusal(self.case.where, f"unit {unit} claims offset {self.out.offset_of(unit)} to unit {rep}", _show(offset))
+                raise Refusal(self.case.where, f"unit {unit} claims offset {shown(self.out.offset_of(unit))} to unit {rep}", shown(offset))
         for unit in self.out.constants().tolist():
             if shift[unit] != self.out.offset_of(unit):
-                raise Refusal(self.case.where, f"unit {unit} claims the constant {self.out.offset_of(unit)}", _show(shift[unit]))
+                raise Refusal(self.case.where, f"unit {unit} claims the constant {shown(self.out.offset_of(unit))}", shown(shift[unit]))
         if self.case.reduced is None:
             return
         reps = self.out.kept().tolist()
@@ -245,7 +249,7 @@ class Affine:
         _, stored = _tensors(self.case.counterpart)
         bad = np.flatnonzero(misfits(tops, 0, bottoms, stored, self.case.rounding))
         if len(bad):
-            raise Refusal(self.case.where, f"the reduced bias of unit {reps[bad[0]]} is {stored[bad[0]]!r}", _show(shift[reps[bad[0]]]))
+            raise Refusal(self.case.where, f"the reduced bias of unit {reps[bad[0]]} is {stored[bad[0]]!r}", shown(shift[reps[bad[0]]]))
 
     def add_offsets(self, rows: Array, shift: dict[int, Fraction]) -> None:
         """Add `W[i] c_in` to the rows' biases."""
@@ -253,7 +257,7 @@ class Affine:
         group = rows // self.rows_per_group
         for at in self.batches(group):
             start = int(group[at[0]]) * self.columns.width
-            local = units[(units >= start) & (units < start + self.columns.width)]
+            local = units[slice(*np.searchsorted(units, (start, start + self.columns.width)))]
             block = self.block(rows[at])
             rational: list[tuple[int, Fraction]] = []
             for unit in local.tolist():
@@ -275,13 +279,6 @@ class Affine:
         sums, exponent = segment_sums(block, np.zeros(1, np.int64), factors)
         for row, total in zip(rows.tolist(), self.gather(rows, sums[0]), strict=True):
             shift[row] += Fraction(total) * Fraction(2) ** exponent / denominator
-
-
-def _show(value: Fraction) -> str:
-    if bits(value.numerator) + bits(value.denominator) > 1000:  # Python spells no integer of more than 4300 digits
-        return f"a fraction of {bits(value.numerator)} over {bits(value.denominator)} bits"
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _groups(node: Node) -> int:
@@ -362,12 +359,12 @@ def _few_taps(case: Case) -> None:
 
 def _conv(case: Case) -> str:
     _few_taps(case)
-    border = border_taps(case.node, case.ins[0].shape)
+    border = cache(lambda: border_taps(case.node, case.ins[0].shape))
 
     def gather(rows: Array, sums: Array) -> list[int]:
-        bad = np.argwhere(np.asarray(sums[:, border] != 0, np.bool_))
+        bad = np.argwhere(np.asarray(sums[:, border()] != 0, np.bool_))
         if len(bad):
-            found = f"unit {rows[bad[0, 0]]} weighs the input's offsets at tap {np.flatnonzero(border)[bad[0, 1]]}, which reads the zero padding"
+            found = f"unit {rows[bad[0, 0]]} weighs the input's offsets at tap {np.flatnonzero(border())[bad[0, 1]]}, which reads the zero padding"
             raise Refusal(case.where, found, "the sum 0 at such taps")
         return list(sums.astype(object).sum(axis=1).tolist())
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from lumpnet.certificate import Surd
 from lumpnet.check.graph import Case, Kind, Node
-from lumpnet.check.numbers import Array, add_reals, fractions, integer_parts, misfits, scale_real
+from lumpnet.check.numbers import Array, add_reals, fractions, integer_parts, misfits, scale_real, shown
 from lumpnet.check.outcome import Refusal
-from lumpnet.check.relation import ONE, ZERO, Law, Relation, Rows, Shape, carry, combinations
+from lumpnet.check.relation import ONE, ZERO, Law, Relation, Rows, Shape, carry, distinct
 
 
 def _broadcast(node: Node, ins: list[Shape]) -> Shape:
@@ -41,16 +41,10 @@ def _paired(one: Rows, two: Rows, law: Callable[[Law, Law], Law | None]) -> Rows
     width = int(two.column.max(initial=-1)) + 2
     column = (one.column + 1) * width + two.column + 1
     fresh = int(column.max(initial=0)) + 1 + np.arange(len(column))
-    laws: list[Law] = []
-    number = np.zeros(len(column), np.int64)
-    table: dict[tuple[int, ...], int] = {}
-    known = np.ones(len(column), np.bool_)
-    for pair, _ in combinations(one.law, two.law):
-        here = (one.law == pair[0]) & (two.law == pair[1])
-        result = law(one.laws[pair[0]], two.laws[pair[1]])
-        known[here] = result is not None
-        number[here] = table.setdefault(pair, len(laws))
-        laws.append(result if result is not None else (ONE, ZERO))
+    pairs, _, number = distinct(one.law, two.law)
+    found = [law(one.laws[a], two.laws[b]) for a, b in pairs]
+    known = np.array([result is not None for result in found], np.bool_)[number]
+    laws = [(ONE, ZERO) if result is None else result for result in found]
     kept = np.where((one.kept == two.kept) & known, one.kept, -1)
     return Rows(np.where(known, column, fresh), number, laws, kept, np.arange(len(column)), known)
 
@@ -115,7 +109,7 @@ def _stored(case: Case, out: Relation, values: list[Fraction], role: str) -> Non
     bad = np.flatnonzero(misfits(tops, 0, bottoms, np.broadcast_to(stored, tops.shape), rounding))
     if len(bad):
         found = np.broadcast_to(stored, tops.shape)[bad[0]]
-        raise Refusal(case.where, f"the reduced {role} of column {bad[0]} is {found!r}", f"{values[bad[0]]}")
+        raise Refusal(case.where, f"the reduced {role} of column {bad[0]} is {found!r}", shown(values[bad[0]]))
 
 
 def _constant_shape(role: str) -> Callable[[Node, list[Shape]], Shape]:
@@ -153,14 +147,10 @@ def _with_constant(role: str, law: Callable[[Law, Fraction], Law], value: Callab
 
 def _transformed(rows: Rows, stored: Array, law: Callable[[Law, Fraction], Law]) -> Rows:
     """The rows after each unit meets its stored constant."""
-    distinct, which = np.unique(stored, return_inverse=True)
-    exact = fractions(distinct)
-    laws: list[Law] = []
-    number = np.zeros(len(rows.law), np.int64)
-    for (mine, its), _ in combinations(rows.law, which.reshape(-1)):
-        number[(rows.law == mine) & (which.reshape(-1) == its)] = len(laws)
-        laws.append(law(rows.laws[mine], exact[its]))
-    return replace(rows, law=number, laws=laws)
+    values, which = np.unique(stored, return_inverse=True)
+    exact = fractions(values)
+    pairs, _, number = distinct(rows.law, which.reshape(-1))
+    return replace(rows, law=number, laws=[law(rows.laws[mine], exact[its]) for mine, its in pairs])
 
 
 def _shifted(law: Law, term: Fraction) -> Law:

@@ -8,7 +8,7 @@ import numpy as np
 
 from lumpnet.certificate import Surd
 from lumpnet.check.graph import DTYPES, Case, Counterpart, Kind, Node, integer, integers
-from lumpnet.check.numbers import fractions, integer_parts, misfits
+from lumpnet.check.numbers import fractions, integer_parts, misfits, shown
 from lumpnet.check.outcome import Refusal
 from lumpnet.check.relation import Shape
 
@@ -31,17 +31,21 @@ def _constant(case: Case) -> str:
     value = _values(case.node)
     for unit, rep in zip(*(a.tolist() for a in out.members()), strict=True):
         if value[unit] != out.scale_of(unit) * value[rep] + _rational(case, out.offset_of(unit)):
-            raise Refusal(case.where, f"unit {unit} is {value[unit]}", f"{out.scale_of(unit)} times unit {rep}, {value[rep]}, plus {out.offset_of(unit)}")
+            raise Refusal(
+                case.where,
+                f"unit {unit} is {shown(value[unit])}",
+                f"{shown(out.scale_of(unit))} times unit {rep}, {shown(value[rep])}, plus {shown(out.offset_of(unit))}",
+            )
     for unit in out.constants().tolist():
         if value[unit] != _rational(case, out.offset_of(unit)):
-            raise Refusal(case.where, f"unit {unit} is {value[unit]}", f"the constant {out.offset_of(unit)} that is claimed")
+            raise Refusal(case.where, f"unit {unit} is {shown(value[unit])}", f"the constant {shown(out.offset_of(unit))} that is claimed")
     if case.reduced is not None:
         reps = out.kept().tolist()
         tops, bottoms = integer_parts([value[rep] for rep in reps])
         stored = case.counterpart.params["value"].data
         bad = np.flatnonzero(misfits(tops, 0, bottoms, stored, case.rounding))
         if len(bad):
-            raise Refusal(case.where, f"the reduced value of column {bad[0]} is {stored[bad[0]]!r}", str(value[reps[bad[0]]]))
+            raise Refusal(case.where, f"the reduced value of column {bad[0]} is {stored[bad[0]]!r}", shown(value[reps[bad[0]]]))
     return "stored numbers"
 
 

@@ -13,9 +13,9 @@ from fractions import Fraction
 from math import ceil, floor, isqrt
 
 from lumpnet.certificate import Real
-from lumpnet.check.graph import number
+from lumpnet.check.graph import Node, number, somewhere
 from lumpnet.check.numbers import sign
-from lumpnet.check.relation import ONE, ZERO
+from lumpnet.check.relation import ONE, ZERO, Shape
 from lumpnet.check.rules.elementwise import HALF, Attrs, Row, exactly, function, odd
 
 _LARGEST_POWER = 8
@@ -96,21 +96,31 @@ def _ramp_middle(attrs: Attrs, c: Fraction) -> Fraction | None:
     return sorted((ZERO, Fraction(attrs["beta"]), ONE))[1] if c == 0 else None
 
 
+def _roots_or_divides(node: Node, ins: list[Shape]) -> bool:
+    """Powers but the whole ones from 0."""
+    exponent = Fraction(node.attrs["exponent"])
+    return exponent.denominator != 1 or exponent < 0
+
+
+def _divides_by(name: str) -> Callable[[Node, list[Shape]], bool]:
+    return lambda node, ins: node.attrs[name] == 0
+
+
 KINDS = {
     "abs": function(_absolute, _at(lambda attrs, c: abs(c))),
     "sign": function(_sign_row, _at(lambda attrs, c: Fraction(sign(c)))),
     "exp": function(exactly, _only(0, 1)),
-    "log": replace(function(exactly, _only(1, 0)), partial=True),
-    "sqrt": replace(function(exactly, _at(_square_root)), partial=True),
-    "reciprocal": replace(function(_inverse, _at(lambda attrs, c: 1 / c if c else None)), partial=True),
+    "log": replace(function(exactly, _only(1, 0)), partial=somewhere),
+    "sqrt": replace(function(exactly, _at(_square_root)), partial=somewhere),
+    "reciprocal": replace(function(_inverse, _at(lambda attrs, c: 1 / c if c else None)), partial=somewhere),
     "erf": function(odd, _only(0, 0)),
     "sin": function(odd, _only(0, 0)),
     "cos": function(_even, _only(0, 1)),
     "softsign": function(odd, _at(lambda attrs, c: c / (1 + abs(c)))),
     "elu": function(exactly, _at(_positive_part_known), alpha=number),
     "selu": function(exactly, _only(0, 0)),
-    "celu": function(exactly, _at(_positive_part_known), alpha=number),
-    "softplus": function(exactly, _at(_beyond_threshold), beta=number, threshold=number),
+    "celu": replace(function(exactly, _at(_positive_part_known), alpha=number), partial=_divides_by("alpha")),
+    "softplus": replace(function(exactly, _at(_beyond_threshold), beta=number, threshold=number), partial=_divides_by("beta")),
     "hardswish": function(exactly, _at(_hardswish)),
     "hardsigmoid": function(_ramp_row, _at(_ramp_middle), alpha=number, beta=number),
     "mish": function(exactly, _only(0, 0)),
@@ -118,5 +128,5 @@ KINDS = {
     "floor": function(exactly, _at(lambda attrs, c: Fraction(floor(c)))),
     "ceil": function(exactly, _at(lambda attrs, c: Fraction(ceil(c)))),
     "round": function(odd, _at(lambda attrs, c: Fraction(round(c)))),
-    "pow": replace(function(_power_row, _at(_power), exponent=number), partial=True),
+    "pow": replace(function(_power_row, _at(_power), exponent=number), partial=_roots_or_divides),
 }

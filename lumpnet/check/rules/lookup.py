@@ -12,7 +12,7 @@ import numpy as np
 
 from lumpnet.certificate import Surd
 from lumpnet.check.graph import Case, Kind, Node
-from lumpnet.check.numbers import Array, dyadic, misfits, times
+from lumpnet.check.numbers import Array, dyadic, misfits, shown, times
 from lumpnet.check.outcome import Refusal
 from lumpnet.check.relation import ZERO, Relation, Shape
 
@@ -29,11 +29,13 @@ def _oblige(case: Case) -> str:
     for unit, rep in zip(*(a.tolist() for a in out.members()), strict=True):
         offset = out.offset_of(unit)
         if isinstance(offset, Surd) or not _follows(table[:, unit], table[:, rep], out.scale_of(unit), offset):
-            raise Refusal(case.where, f"unit {unit} is not {out.scale_of(unit)} times unit {rep} plus {offset}", "the same row in every entry of the table")
+            raise Refusal(
+                case.where, f"unit {unit} is not {shown(out.scale_of(unit))} times unit {rep} plus {shown(offset)}", "the same row in every entry of the table"
+            )
     for unit in out.constants().tolist():
         offset = out.offset_of(unit)
         if isinstance(offset, Surd) or not _follows(table[:, unit], np.zeros_like(table[:, unit]), ZERO, offset):
-            raise Refusal(case.where, f"unit {unit} is not the constant {offset} that it claims", "the same number in every entry of the table")
+            raise Refusal(case.where, f"unit {unit} is not the constant {shown(offset)} that it claims", "the same number in every entry of the table")
     if case.reduced is not None:
         _kept(case, table, out, case.reduced)
     return f"{len(out.classes)} columns of a table give {out.columns}"

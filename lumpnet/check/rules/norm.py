@@ -12,7 +12,7 @@ import numpy as np
 
 from lumpnet.certificate import Real, Surd
 from lumpnet.check.graph import Case, Kind, Node, number
-from lumpnet.check.numbers import Array, same, sign
+from lumpnet.check.numbers import Array, same, shown, sign
 from lumpnet.check.outcome import Refusal
 from lumpnet.check.relation import ZERO, Relation, Shape
 
@@ -84,10 +84,10 @@ def _member(case: Case, inn: Relation, out: Relation, unit: int, rep: int) -> No
     if isinstance(first, Surd) or isinstance(second, Surd) or isinstance(claimed, Surd):
         raise Refusal(case.where, f"unit {unit} or {rep} has an irrational offset", "rational offsets")
     if its.times_root(s) != mine.times_root(rho):
-        raise Refusal(case.where, f"unit {unit} claims scale {s} to unit {rep}", "the quotient of their slopes weight / sqrt(var + eps)")
+        raise Refusal(case.where, f"unit {unit} claims scale {shown(s)} to unit {rep}", "the quotient of their slopes weight / sqrt(var + eps)")
     gap, lever = claimed - mine.bias + s * its.bias, first - rho * second - mine.mean + rho * its.mean
     if (sign(gap), gap * gap) != mine.times_root(lever):
-        raise Refusal(case.where, f"unit {unit} claims offset {claimed} to unit {rep}", "the offset that means and biases give")
+        raise Refusal(case.where, f"unit {unit} claims offset {shown(claimed)} to unit {rep}", "the offset that means and biases give")
 
 
 def _constant(case: Case, inn: Relation, out: Relation, unit: int) -> None:
@@ -97,7 +97,7 @@ def _constant(case: Case, inn: Relation, out: Relation, unit: int) -> None:
     if channel.weight and (inn.classes[unit] >= 0 or isinstance(c, Surd)):
         raise Refusal(case.where, f"unit {unit} is claimed to be constant", "a constant rational input, or weight 0")
     if isinstance(c, Surd) or not same(channel.at(c), out.offset_of(unit)):
-        raise Refusal(case.where, f"unit {unit} claims the constant {out.offset_of(unit)}", f"{channel.at(c) if not isinstance(c, Surd) else c}")
+        raise Refusal(case.where, f"unit {unit} claims the constant {shown(out.offset_of(unit))}", shown(c if isinstance(c, Surd) else channel.at(c)))
 
 
 KINDS = {

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lumpnet.check.graph import Case, Kind, Node, integer, number
+from lumpnet.check.graph import Case, Kind, Node, integer, number, somewhere
 from lumpnet.check.numbers import Array
 from lumpnet.check.outcome import Refusal
 from lumpnet.check.relation import Shape
@@ -49,7 +49,7 @@ def _normalised(axes: Callable[[Node, Shape], Shape]) -> Kind:
             raise ValueError(f"parameters that are not of shape {sizes}")
         return ins[0]
 
-    return Kind(shape, _refuse_lumping, optional=("weight", "bias"), attrs={"eps": number})
+    return Kind(shape, _refuse_lumping, optional=("weight", "bias"), attrs={"eps": number}, partial=lambda node, ins: node.attrs["eps"] <= 0)
 
 
 def _last_axes(node: Node, x: Shape) -> Shape:
@@ -108,7 +108,7 @@ KINDS = {
     "group_norm": replace(_normalised(_channels), attrs={"groups": integer(1), "eps": number}),
     "instance_norm": _normalised(_channels),
     "matmul": Kind(_matmul_shape, _refuse_lumping, inputs=2),
-    "div": Kind(_quotient_shape, _refuse_lumping, inputs=2, partial=True),
+    "div": Kind(_quotient_shape, _refuse_lumping, inputs=2, partial=somewhere),
     "opaque": Kind(
         _opaque_shape,
         _opaque,
@@ -120,6 +120,6 @@ KINDS = {
             "output": lambda value: value is None or integer(0)(value),
         },
         opaque=True,
-        partial=True,
+        partial=somewhere,
     ),
 }

@@ -54,6 +54,11 @@ def _always_real(node: Node, x: Shape) -> bool:
     return all((_real_elements(*axis) > 0).all() for axis in _axes(node, x))
 
 
+def _of_nothing(node: Node, ins: list[Shape]) -> bool:
+    """Whether some window may hold padding only; too many windows are not counted."""
+    return any((n or 0) > _MAX_WINDOWS for n in node.shape[2:]) or not _always_real(node, ins[0])
+
+
 def _sums_to_one(node: Node, x: Shape) -> bool:
     """Whether the weights of every window of an average pool add up to one."""
     product = 1
@@ -195,6 +200,7 @@ KINDS = {
         _window_shape,
         _max_pool,
         attrs={"kernel": integers(1), "stride": integers(1), "padding": integers(0), "dilation": integers(1), "ceil_mode": boolean},
+        partial=_of_nothing,
     ),
     "avg_pool": Kind(
         _window_shape,
@@ -207,6 +213,7 @@ KINDS = {
             "count_include_pad": boolean,
             "divisor_override": lambda value: value is None or integer(1)(value),
         },
+        partial=_of_nothing,
     ),
     "adaptive_avg_pool": Kind(_adaptive_shape, _adaptive_avg, attrs={"output_size": integers(0)}),
     "adaptive_max_pool": Kind(_adaptive_shape, _adaptive_max, attrs={"output_size": integers(0)}),

@@ -22,7 +22,7 @@ import numpy as np
 
 from lumpnet.check.files import Tensor
 from lumpnet.check.graph import Case, Kind, Node, boolean
-from lumpnet.check.numbers import Array, fractions, integer_parts, misfits
+from lumpnet.check.numbers import Array, fractions, integer_parts, misfits, shown
 from lumpnet.check.outcome import Refusal
 from lumpnet.check.relation import ONE, ZERO, Relation, Shape
 from lumpnet.check.rules.affine import Affine
@@ -86,7 +86,7 @@ class Layer:
                 raise Refusal(self.case.where, f"unit {unit} claims an offset, which the initial state does not have", "offset 0, also of constants")
         for unit, scale in self.out.scale.items():
             if not _turned(self.case.node, scale):
-                raise Refusal(self.case.where, f"unit {unit} claims scale {scale}", "a scale that the layer's function carries")
+                raise Refusal(self.case.where, f"unit {unit} claims scale {shown(scale)}", "a scale that the layer's function carries")
 
     def step(self, gate: Gate) -> None:
         claimed = self.out if gate.turns else replace(self.out, scale={}, offset={})
@@ -107,10 +107,14 @@ class Layer:
         for unit, rep in zip(*(a.tolist() for a in claimed.members()), strict=True):
             scale = claimed.scale.get(unit, ONE)
             if total[unit] != scale * total[rep]:
-                raise Refusal(where, f"the biases of unit {unit} and its representative {rep} add up to {total[unit]} and {total[rep]}", f"{scale} times it")
+                raise Refusal(
+                    where,
+                    f"the biases of unit {unit} and its representative {rep} add up to {shown(total[unit])} and {shown(total[rep])}",
+                    f"{shown(scale)} times it",
+                )
         for unit in claimed.constants().tolist() if gate.turns else ():
             if not _silent(self.case.node, total[unit]):
-                raise Refusal(where, f"unit {unit} claims to stay zero, and its bias is {total[unit]}", "a bias at which it stays zero")
+                raise Refusal(where, f"unit {unit} claims to stay zero, and its bias is {shown(total[unit])}", "a bias at which it stays zero")
 
     def affine(self, gate: Gate, side: str, claimed: Relation) -> Side:
         node, reduced = self.case.node, self.case.reduced
@@ -145,7 +149,7 @@ class Side(Affine):
         bad = np.flatnonzero(misfits(tops, 0, bottoms, np.zeros(len(values)) if bias is None else bias, self.case.rounding))
         if len(bad):
             unit = self.out.kept()[bad[0]]
-            raise Refusal(self.case.where, f"the reduced bias of unit {unit} is {0.0 if bias is None else bias[bad[0]]!r}", f"{values[bad[0]]}")
+            raise Refusal(self.case.where, f"the reduced bias of unit {unit} is {0.0 if bias is None else bias[bad[0]]!r}", shown(values[bad[0]]))
 
 
 def _only_tap(rows: Array, sums: Array) -> list[int]:

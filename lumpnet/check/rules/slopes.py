@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
+
 import numpy as np
 
-from lumpnet.certificate import Real
 from lumpnet.check.graph import Case, Kind, Node
 from lumpnet.check.numbers import compare, fractions, scale_real
 from lumpnet.check.outcome import Refusal
-from lumpnet.check.relation import ZERO, Law, Relation, Rows, Shape, carry, combinations
+from lumpnet.check.relation import ZERO, Law, Relation, Rows, Shape, carry, distinct
 from lumpnet.check.rules.elementwise import relative
 
 
@@ -43,16 +45,14 @@ def _positive(mine: Law, its: Law, claimed: Law) -> bool:
 
 def _constants_bent(rows: Rows, slopes: np.ndarray) -> Rows:
     """Constant units after the function, by their own slopes; the others as they are."""
-    distinct, which = np.unique(slopes, return_inverse=True)
-    exact, laws = fractions(distinct), list(rows.laws)
-    law = rows.law.copy()
-    for (mine, its), _ in combinations(rows.law, which.reshape(-1)):
-        scale, c = rows.laws[mine]
-        if scale == 0 and compare(c, ZERO) < 0:
-            law[(rows.law == mine) & (which.reshape(-1) == its)] = len(laws)
-            bent: Real = scale_real(exact[its], c)
-            laws.append((scale, bent))
-    return Rows(rows.column, law, laws, rows.kept, rows.reps, rows.obliged)
+    values, which = np.unique(slopes, return_inverse=True)
+    exact = fractions(values)
+
+    def bent(law: Law, slope: Fraction) -> Law:
+        return (ZERO, scale_real(slope, law[1])) if law[0] == 0 and compare(law[1], ZERO) < 0 else law
+
+    pairs, _, number = distinct(rows.law, which.reshape(-1))
+    return replace(rows, law=number, laws=[bent(rows.laws[mine], exact[its]) for mine, its in pairs])
 
 
 def _reduced_slopes(case: Case, out: Relation, own: np.ndarray) -> None:

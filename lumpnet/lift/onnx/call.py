@@ -66,6 +66,11 @@ class Call:
                 found[a.name] = PLAIN[a.type](a)
             except UnicodeDecodeError:
                 self.refuse(f"the attribute {a.name!r} is no text", "UTF-8", "export the model again")
+        for name in known:
+            if known[name].required and name not in given:
+                self.refuse(f"it has no attribute {name!r}", f"what opset {self.lifting.source.opset} requires", "export the model again")
+        if found.get("num_outputs", len(self.proto.output)) != len(self.proto.output):
+            self.refuse(f"{len(self.proto.output)} outputs and num_outputs {found['num_outputs']}", "one number of outputs", "export the model again")
         low, high = self.schema.min_input, self.schema.max_input
         if not low <= len(self.proto.input) <= high or not 1 <= len(self.proto.output) <= self.schema.max_output or not self.proto.output[0]:
             self.refuse(f"{len(self.proto.input)} inputs and {len(self.proto.output)} outputs", f"{low} to {high} inputs and a first output", "export again")

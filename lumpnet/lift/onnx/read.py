@@ -56,11 +56,13 @@ def _bytes(path: Path) -> bytes:
 
 
 def _texts(model: onnx.ModelProto) -> None:
-    """Every name decodes; some builds of protobuf find out only when asked."""
-    for node in model.graph.node:
-        _ = (node.op_type, node.domain, node.name, list(node.input), list(node.output))
-    for tensor in model.graph.initializer:
-        _ = tensor.name
+    """Every name decodes; some builds of protobuf find out only when asked, others then answer with bytes. Raises `ValueError`."""
+    names = [name for node in model.graph.node for name in (node.op_type, node.domain, node.name, *node.input, *node.output)]
+    names += [attribute.name for node in model.graph.node for attribute in node.attribute]
+    names += [entry.name for entries in (model.graph.initializer, model.graph.input, model.graph.output) for entry in entries]
+    names += [dim.dim_param for entry in model.graph.input for dim in entry.type.tensor_type.shape.dim]
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("a name that is no text")
 
 
 def _opset(model: onnx.ModelProto, where: str) -> int:

@@ -93,7 +93,7 @@ def _moved(call: Call) -> Const | None:
         return None
     try:
         out = MOVES[call.kind](call, c.array)
-    except (ValueError, IndexError, TypeError) as error:
+    except (ValueError, IndexError, TypeError, OverflowError) as error:
         call.refuse(f"its constants do not fit together ({error})", "shapes as ONNX defines them", "check the model")
     return None if out is None else c.moved(np.array(out), call.kind.lower())
 
@@ -171,7 +171,7 @@ def concat(call: Call) -> Const | None:
         arrays = [a.astype(object) for a in arrays]
     try:
         return Const(np.concatenate(arrays, axis=call.attrs["axis"]), call.name)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, OverflowError) as error:
         call.refuse(f"its constants do not fit together ({error})", "shapes as ONNX defines them", "check the model")
 
 
@@ -181,6 +181,8 @@ def split(call: Call) -> list[Const] | None:
     if c is None:
         return None
     axis = call.attrs["axis"]
+    if not -c.array.ndim <= axis < c.array.ndim:
+        call.refuse(f"axis {axis} of {c.array.ndim} axes", "an axis of its input", "export the model again")
     given = given or [c.array.shape[axis] // count] * count
     if sum(given) != c.array.shape[axis] or min(given) < 0:
         return None
@@ -207,7 +209,10 @@ def arithmetic(call: Call) -> Const | None:
     if a is None or b is None or len(call.inputs) != 2:
         return None
     if a.array.dtype.kind == "f" and b.array.dtype.kind == "f":
-        found = EXACT[call.kind](a.array, b.array) if call.kind in EXACT else None
+        try:
+            found = EXACT[call.kind](a.array, b.array) if call.kind in EXACT else None
+        except ValueError as error:
+            call.refuse(f"its constants do not fit together ({error})", "shapes as ONNX defines them", "check the model")
         return None if found is None else a.moved(found, call.kind.lower())
     if "f" in (a.array.dtype.kind, b.array.dtype.kind):
         return None

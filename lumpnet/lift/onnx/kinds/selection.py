@@ -184,7 +184,7 @@ def _factors(call: Call, x: Val) -> list[int] | None:
         if not isinstance(given, Const) or given.array.size == 0:
             return _by_sizes(call, x)
         scales = given.array.reshape(-1).tolist()
-    if len(scales) != x.rank or scales[0] != 1 or any(s != int(s) or not 1 <= s <= FAR for s in scales):
+    if len(scales) != x.rank or scales[0] != 1 or any(not 1 <= s <= FAR or s != int(s) for s in scales):
         return None
     return [int(s) for s in scales[1:]]
 
