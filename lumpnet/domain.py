@@ -50,7 +50,7 @@ class Box:
             _refuse(where, f"lower of shape {low.shape}, upper of shape {high.shape}", "equal shapes, or one number for all")
         if (low > high).any():
             at = int(np.flatnonzero((low > high).reshape(-1))[0])
-            found = f"lower {low.reshape(-1)[at]!r} above upper {high.reshape(-1)[at]!r} at entry {at}"
+            found = f"lower {float(low.reshape(-1)[at])!r} above upper {float(high.reshape(-1)[at])!r} at entry {at}"
             _refuse(where, found, "lower <= upper everywhere", "exchange the two bounds")
         object.__setattr__(self, "lower", low)
         object.__setattr__(self, "upper", high)
@@ -132,7 +132,7 @@ def _directed(q: Fraction, side: str, where: str) -> float:
     try:
         nearest = float(q)
     except OverflowError:
-        _refuse(where, f"a {side} bound beyond all floats", "finite numbers")
+        _refuse(where, f"a bound ({side}) beyond all floats", "finite numbers")
     inside = Fraction(nearest) > q if side == "lower" else Fraction(nearest) < q
     return float(np.nextafter(nearest, _SIDE[side])) if inside else nearest
 
@@ -143,7 +143,7 @@ def _cast(bound: Array, dtype: str, side: str, where: str) -> Array:
     inside = nearest > bound if side == "lower" else nearest < bound
     out: Array = np.where(inside, np.nextafter(nearest, np.array(_SIDE[side], dtype)), nearest)
     if not np.isfinite(out).all():
-        _refuse(where, f"a {side} bound beyond {dtype}", f"numbers that {dtype} holds")
+        _refuse(where, f"a bound ({side}) beyond {dtype}", f"numbers that {dtype} holds")
     return out
 
 

@@ -4,8 +4,8 @@ Every number here is outward rounded: it is computed in float64 by the same
 theorem about sums (`rounding`) that it is used to claim.
 """
 
-from lumpnet.bounds.executed import CLAIM, Executed, executed, execution_dtype
+from lumpnet.bounds.executed import CLAIM, Executed, apart, executed, execution_dtype
 from lumpnet.bounds.outward import Range
 from lumpnet.bounds.ranges import ranges
 
-__all__ = ["CLAIM", "Executed", "Range", "executed", "execution_dtype", "ranges"]
+__all__ = ["CLAIM", "Executed", "Range", "apart", "executed", "execution_dtype", "ranges"]

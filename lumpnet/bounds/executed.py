@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lumpnet.bounds.outward import Array, Range, add_up, finite
+from lumpnet.bounds.outward import Array, Range, add_up, finite, total_up
 from lumpnet.bounds.ranges import ranges
 from lumpnet.bounds.registry import Computed, Execution, rule_for
 from lumpnet.bounds.rounding import ARITHMETIC, THEOREM, Arithmetic, Formula
@@ -60,6 +60,13 @@ def executed(graph: Graph, domain: Domain, dtype: str | None = None, formula: Fo
         return Executed(arithmetic.dtype, reason=f"no bound: {problem}")
     assumes = LIBRARIES if any(node.kind in _ASSUMED for node in graph.nodes) else None
     return Executed(arithmetic.dtype, {name: found[name].off for name in graph.outputs}, assumes=assumes)
+
+
+def apart(one: Executed, two: Executed, real: float = 0.0) -> float | None:
+    """A bound on the difference of two executions, one of each network, whose real functions are at most `real` apart; None without both bounds."""
+    if one.bound is None or two.bound is None:
+        return None
+    return max((float(total_up(one.bounds[name], two.bounds[name], real).max(initial=0)) for name in one.bounds), default=0.0)
 
 
 def errors(graph: Graph, domain: Domain, arithmetic: Arithmetic, formula: Formula = THEOREM) -> dict[str, Computed]:
