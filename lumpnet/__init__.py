@@ -15,10 +15,12 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lumpnet.api import Network, Reduction, check, lift, lower, reduce
+    from lumpnet.domain import Box
     from lumpnet.errors import LumpnetError
     from lumpnet.verdict import Proved, Refuted, Unknown
 
 _HOME = {
+    "Box": "lumpnet.domain",
     "reduce": "lumpnet.api",
     "Network": "lumpnet.api",
     "Reduction": "lumpnet.api",
@@ -28,7 +30,7 @@ _HOME = {
     "Unknown": "lumpnet.verdict",
 }
 
-__all__ = ["LumpnetError", "Network", "Proved", "Reduction", "Refuted", "Unknown", "check", "lift", "lower", "reduce"]
+__all__ = ["Box", "LumpnetError", "Network", "Proved", "Reduction", "Refuted", "Unknown", "check", "lift", "lower", "reduce"]
 
 
 class _Room(ModuleType):

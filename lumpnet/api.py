@@ -7,6 +7,7 @@ certificate and reports what the independent checker said of them.
 from __future__ import annotations
 
 import hashlib
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lumpnet.bounds import CLAIM, Executed, apart, executed, execution_dtype
 from lumpnet.certificate import Certificate, dumps, loads
 from lumpnet.check import check_files
 from lumpnet.check.files import NetworkFile, read_network_file
@@ -23,8 +25,9 @@ from lumpnet.check.graph import KEY, read_graph
 from lumpnet.check.outcome import Unsure
 from lumpnet.check.rules import KINDS
 from lumpnet.check.run import check_read
+from lumpnet.domain import Box, Domain, boxes
 from lumpnet.errors import FileError, LiftError, LumpnetError
-from lumpnet.ir import Graph, graph_of, link_whole, network_bytes, network_chunks, write_whole
+from lumpnet.ir import FLOATS, Graph, graph_of, link_whole, network_bytes, network_chunks, write_whole
 from lumpnet.lift.files import FOREIGN, foreign, network_file_of, refuse_weights
 from lumpnet.quotient import certificate as claim
 from lumpnet.quotient import plan
@@ -33,6 +36,8 @@ from lumpnet.verdict import Proved, Refuted, Unknown, Verdict, word
 
 if TYPE_CHECKING:
     import torch
+
+    from lumpnet.evidence.executing import Difference
 
 LIFT, LIFT_ONNX = "torch-1", "onnx-1"
 """Versions of the lifts: annotations of the certificate, so that a later lift can tell difference from disagreement."""
@@ -164,6 +169,10 @@ class Reduction:
                 total[rule] = total.get(rule, 0) + count
         return total
 
+    def executed(self, domain: Domain, seed: int = 0) -> AsExecuted:
+        """How far both networks can be apart when they run in floating point on inputs of the domain (see `AsExecuted`). Raises `DomainError`."""
+        return _as_executed(self, domain, seed)
+
     def save(self, out: str | Path, certificate: str | Path | None = None) -> None:
         """Write the reduced network and, beside it or where told, the certificate.
 
@@ -218,6 +227,73 @@ class Reduction:
         return "\n".join(lines)
 
     __str__ = summary
+
+
+@dataclass(frozen=True, eq=False)
+class AsExecuted:
+    """Two networks in floating point, over a domain.
+
+    `bound`: certified, for every input of the domain and every execution of `CLAIM`; None where there
+    is none, and `reason` says why. `original` and `reduced` are the two parts of it: how far each can be from
+    the real function. `observed`: the largest difference that was found, at the example `inputs`, which is
+    replayed by torch on this machine; None where the networks could not be run.
+    """
+
+    dtype: str
+    bound: float | None
+    reason: str | None
+    original: Executed
+    reduced: Executed
+    observed: float | None
+    inputs: dict[str, Any]
+    tried: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object `executed` of `lumpnet reduce --json`; an overflow of one network alone is `observed` null and `overflowed` true."""
+        overflowed = self.observed is not None and math.isinf(self.observed)
+        return {
+            "dtype": self.dtype,
+            "bound": self.bound,
+            "reason": self.reason,
+            "bound_original": self.original.bound,
+            "bound_reduced": self.reduced.bound,
+            "observed": None if overflowed else self.observed,
+            "overflowed": overflowed,
+            "input": {name: x.tolist() for name, x in self.inputs.items()},
+            "inputs_tried": self.tried,
+            "executions": CLAIM,
+            "assumes": self.original.assumes or self.reduced.assumes,
+        }
+
+
+def _as_executed(result: Reduction, domain: Domain, seed: int) -> AsExecuted:
+    graphs = result.original.graph, result.network.graph
+    dtypes = execution_dtype(graphs[0]), execution_dtype(graphs[1])
+    box = boxes(domain, [replace(v, dtype=min(dtypes)) if v.dtype in FLOATS else v for v in graphs[0].inputs])  # inputs that both formats hold
+    same = {name: Box(low, high) for name, (low, high) in box.items()}
+    one, two = (executed(graph, same, dtype) for graph, dtype in zip(graphs, dtypes, strict=True))
+    reason = _no_bound(result.verdict, one, two)
+    found = _observed(result, box, dtypes, seed)
+    observed = (found.largest, found.inputs, found.tried) if found else (None, {}, 0)
+    return AsExecuted(" and ".join(dict.fromkeys(dtypes)), None if reason else apart(one, two), reason, one, two, *observed)
+
+
+def _no_bound(verdict: Verdict, one: Executed, two: Executed) -> str | None:
+    """Why the two bounds do not add up to one, or None where they do."""
+    if not isinstance(verdict, Proved):
+        return "no bound: the networks are not proved equal"
+    if verdict.rounding != "none":
+        return "no bound: weights of the reduced network are rounded (rounding nearest), and what that changes is not bounded"
+    return next((f"{which}: {e.reason}" for which, e in (("original", one), ("reduced", two)) if e.reason), None)
+
+
+def _observed(result: Reduction, box: Any, dtypes: tuple[str, str], seed: int) -> Difference | None:
+    from lumpnet.evidence.executing import able_to_differ  # loads torch
+
+    try:
+        return able_to_differ(lower(result.original), result.model, box, dtypes, seed)
+    except (RuntimeError, LumpnetError):
+        return None
 
 
 def beside(out: str | Path) -> tuple[Path, Path]:

@@ -32,6 +32,10 @@ class LiftError(LumpnetError):
     """A model cannot be turned into a network graph without changing it."""
 
 
+class DomainError(LumpnetError):
+    """A domain cannot be read, is empty, or does not fit the network's inputs."""
+
+
 class CertificateError(LumpnetError):
     """A certificate is not readable under the published schema."""
 
@@ -42,3 +46,7 @@ class RoundingError(LumpnetError):
 
 class NoExactValue(LumpnetError):
     """An operator has no rational value at a rational input (`tanh(1)`)."""
+
+
+class NoBound(LumpnetError):
+    """A value has no certified range, or no certified error, and why."""

@@ -172,7 +172,10 @@ def distinct(*ids: Array) -> tuple[list[tuple[int, ...]], Array, Array]:
         return [], NONE, NONE
     widths = [int(array.max()) + 1 for array in ids]
     if math.prod(widths) < 1 << 62:
-        _, first, which = np.unique(np.ravel_multi_index(ids, widths), return_index=True, return_inverse=True)
+        key: Array = np.zeros(len(ids[0]), np.int64)
+        for array, width in zip(ids, widths, strict=True):
+            key = key * width + array
+        _, first, which = np.unique(key, return_index=True, return_inverse=True)
     else:
         _, first, which = np.unique(np.stack(ids), axis=1, return_index=True, return_inverse=True)
     return list(zip(*(array[first].tolist() for array in ids), strict=True)), first, which.reshape(-1)

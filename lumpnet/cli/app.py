@@ -27,6 +27,10 @@ Shapes = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option("--input-shape", help="For MODEL = package.module:factory: the shape of one example (3,32,32 or 16:int64); once for every input."),
 ]
+DomainText = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--domain", help="LO:HI, FILE.json, FILE.vnnlib or ball:CENTER.npy:RADIUS[:LO:HI]: how far rounding can take both networks apart there."),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
 
 
@@ -77,6 +81,7 @@ def reduce(
     certificate: Annotated[Optional[Path], typer.Option(help="The certificate (default: OUT.cert.json).")] = None,  # noqa: UP045
     require: Annotated[Require, typer.Option(help="exact: decline merges whose weights would be rounded.")] = Require.nearest,
     dtype: Annotated[Optional[Dtype], typer.Option(help="Type of the emitted weights (default: as stored).")] = None,  # noqa: UP045
+    domain: DomainText = None,
     weights: Weights = None,
     input_shape: Shapes = None,
     json: Json = False,
@@ -89,7 +94,7 @@ def reduce(
 
     with failing_politely():
         given = Given(str(model), weights, input_shape or [])
-        raise typer.Exit(run(given, out, certificate, require.value, dtype.value if dtype else None, json=json, quiet=quiet, verbose=verbose))
+        raise typer.Exit(run(given, out, certificate, require.value, dtype.value if dtype else None, domain, json=json, quiet=quiet, verbose=verbose))
 
 
 @app.command()

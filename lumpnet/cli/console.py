@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any, NoReturn
 
 import typer
@@ -64,6 +65,21 @@ def printable(text: object) -> str:
 
 def count(value: int) -> str:
     return f"{value:,}"
+
+
+def above(value: float) -> str:
+    """Three digits, rounded up."""
+    return _three(value, ROUND_CEILING)
+
+
+def below(value: float) -> str:
+    """Three digits, rounded down."""
+    return _three(value, ROUND_FLOOR)
+
+
+def _three(value: float, rounding: str) -> str:
+    rounded = float(Context(prec=3, rounding=rounding).create_decimal(Decimal(value)))
+    return f"{rounded:,.0f}" if 1000 <= rounded < 1e6 else f"{rounded:.3g}"
 
 
 def percent(before: int, after: int) -> str:

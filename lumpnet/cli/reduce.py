@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import os
+import textwrap
 from pathlib import Path
 
 from rich.table import Table
 
-from lumpnet.api import Reduction, beside, verdict_line
+from lumpnet.api import AsExecuted, Reduction, beside, verdict_line
 from lumpnet.api import reduce as run
-from lumpnet.cli.console import count, fail, out, percent, print_json, printable, progress
+from lumpnet.bounds import CLAIM
+from lumpnet.cli.console import above, below, count, fail, out, percent, print_json, printable, progress, visible
 from lumpnet.cli.model import Given
+from lumpnet.domain import read_domain
 from lumpnet.quotient.explain import RULES
 
 
-def reduce(given: Given, target: Path, certificate: Path | None, require: str, dtype: str | None, *, json: bool, quiet: bool, verbose: bool) -> int:
+def reduce(
+    given: Given, target: Path, certificate: Path | None, require: str, dtype: str | None, domain: str | None = None, *, json: bool, quiet: bool, verbose: bool
+) -> int:
     """Returns the exit code of the checker's verdict; files are written only for a proved one."""
     if target.suffix not in (".safetensors", ".onnx"):
         what = "a lumpnet network file or an ONNX model, so its name ends in .safetensors or .onnx"
@@ -27,25 +33,59 @@ def reduce(given: Given, target: Path, certificate: Path | None, require: str, d
     for path in files:
         if path.is_dir() or not path.parent.is_dir():
             fail(f"{path}: cannot be written. Expected a file in an existing folder. Try: another -o or --certificate.")
+    box = None if domain is None else read_domain(domain)
     with progress(not json and not quiet) as tell:
         tell("lift")
         result = run(*given.arguments(), require=require, dtype=dtype, folder=target.parent, progress=tell)
+        tell("execute")
+        apart = None if box is None else result.executed(box)
     if result.verdict.exit_code == 0:
         result.save(target, certificate)
         if target.suffix == ".safetensors" and networks:
             result.original.save(networks[0])
     if json:
-        print_json(result.as_dict())
+        print_json(result.as_dict() | ({} if apart is None else {"executed": apart.as_dict()}))
         return result.verdict.exit_code
     if not quiet:
         print_sizes(result)
         print_rules(result, verbose)
+        if apart is not None:
+            print_executed(apart, str(domain))
         for who in getattr(result.verdict, "vouched_by", ()):
             out.print(f"vouched for by: {printable(who)}")
         if result.verdict.exit_code == 0:
             out.print(f"wrote {', '.join(printable(p) for p in files[:-1])} and {printable(files[-1])}", soft_wrap=True)
     out.print(printable(verdict_line(result.verdict)), soft_wrap=True)
     return result.verdict.exit_code
+
+
+def print_executed(apart: AsExecuted, domain: str) -> None:
+    """What floating point adds to the equality: certified above, observed below."""
+    off = [f"the {which} at most {above(e.bound)} off" for which, e in (("original", apart.original), ("reduced", apart.reduced)) if e.bound is not None]
+    certified = apart.reason or f"at most {above(apart.bound or 0.0)} apart"
+    out.print(f"executed in {apart.dtype} on {printable(domain)}, the two networks round differently:")
+    _entry("certified", f"{certified} ({', '.join(off)})" if off else certified)
+    _entry("observed", _seen(apart))
+    if off:
+        _entry("for", CLAIM)
+    for assumed in sorted({a for a in (apart.original.assumes, apart.reduced.assumes) if a and off}):
+        _entry("assumed", assumed)
+    _entry("merged", "the same units as without a domain: what is claimed of the real functions is claimed for every input")
+    out.print()
+
+
+def _seen(apart: AsExecuted) -> str:
+    if apart.observed is None:
+        return "nothing: the networks could not be run here"
+    how = f"{count(apart.tried)} inputs tried with torch here"
+    if math.isinf(apart.observed):
+        return f"one of them overflows where the other does not ({how}; --json has the input)"
+    return f"{below(apart.observed)} apart at the worst of {how} (--json has it)"
+
+
+def _entry(title: str, text: str) -> None:
+    for k, line in enumerate(textwrap.wrap(visible(text), max(40, out.width - 13))):
+        out.print(f"  {title if k == 0 else '':<10} {printable(line)}", soft_wrap=True)
 
 
 def print_sizes(result: Reduction) -> None:
