@@ -59,6 +59,19 @@ def segment_sums(x: Array, starts: Array, factors: Array | None) -> tuple[Array,
     return whole, exponent
 
 
+def room_for_sums(x: Array, room: int) -> Array:
+    """For which rows of float64 `x` (units, rows, taps), made from float32, sums of integer multiples that need `room` bits more are exact, in any order.
+
+    Every entry of a row is a multiple of q, the last place of its smallest. float64 holds all multiples of q below
+    2**53 * q, so no sum or product of this kind is ever rounded.
+    """
+    size = np.abs(x)
+    top, least = size.max(axis=(0, 2), initial=0), size.min(axis=(0, 2), initial=np.inf, where=size > 0)
+    least[top == 0], top[top == 0] = 1, 1
+    q = np.frexp(least)[1] - PRECISION["float32"][0]
+    return np.asarray(np.frexp(top)[1] - q + room <= PRECISION["float64"][0], np.bool_)
+
+
 def times(x: Array, factors: Array) -> Array:
     """Exact product of integer arrays; `factors` are Python integers, broadcast against `x`."""
     if x.dtype != object and _widest(x) + max(map(bits, factors.flat), default=0) <= BUDGET:

@@ -7,6 +7,7 @@ sums over the taps that each output position reads.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -77,7 +78,7 @@ class Transposed(Kernel):
             sums = exact.reshape(*lead, *kernel)
             for table in tables:  # one axis of taps becomes one of positions, at the end
                 sums = np.tensordot(sums, table.T.astype(sums.dtype), axes=([len(lead)], [0]))
-            flat = sums.reshape(*lead, -1)
+            flat = sums.reshape(*lead, math.prod(sums.shape[len(lead) :]))
             return np.asarray((flat != flat[..., :1]).any(axis=-1), dtype=bool)
 
         return differs

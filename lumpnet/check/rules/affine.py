@@ -13,13 +13,13 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
 from lumpnet.certificate import Surd
 from lumpnet.check.graph import Case, Counterpart, Kind, Node, integer, integers, kept_inputs
-from lumpnet.check.numbers import BUDGET, Array, bits, fractions, integer_parts, misfits, segment_sums, shown, times
+from lumpnet.check.numbers import BUDGET, PRECISION, Array, bits, fractions, integer_parts, misfits, room_for_sums, segment_sums, shown, times
 from lumpnet.check.outcome import Refusal, Unsure
 from lumpnet.check.relation import Relation, Shape
 from lumpnet.check.rules.constant import any_input
@@ -30,6 +30,8 @@ _MAX_WORDS = 1 << 26
 _MAX_TAPS = 1 << 22
 _MAX_READS = 1 << 24
 _MAX_SUMS = 1 << 22
+_FLOAT_ROOM = PRECISION["float64"][0] - PRECISION["float32"][0]
+"""Bits by which a float32 may be multiplied in float64."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,26 @@ class Part:
         picked = x[self.units]
         return (picked, 0) if self.plain and not exact else segment_sums(picked, self.starts, self.factors)
 
+    @cached_property
+    def room(self) -> int:
+        """Bits that a sum can have more than a weight."""
+        longest = int(np.diff(np.append(self.starts, len(self.units))).max(initial=0))
+        return bits(longest) + (max(map(bits, self.factors), default=0) if self.factors is not None else 0)
+
+    @cached_property
+    def wide(self) -> Array | None:
+        return None if self.factors is None else self.factors.astype(np.float64)[:, None, None]
+
+    def floats(self, x: Array, room: int) -> tuple[Array, Array]:
+        """`sums` in float64, and for which rows they are exact with `room` bits to spare."""
+        if x.dtype != np.float32 or self.room + room > _FLOAT_ROOM:
+            return np.zeros((len(self.classes), *x.shape[1:])), np.zeros(x.shape[1], np.bool_)
+        wide = x[self.units].astype(np.float64)
+        if self.plain:
+            return wide, np.ones(x.shape[1], np.bool_)
+        exact = room_for_sums(wide, self.room + room)
+        return np.add.reduceat(wide if self.wide is None else wide * self.wide, self.starts, axis=0), exact
+
 
 class Columns:
     """The input's lumping as the groups of a layer see it: scales as integer factors over one denominator per class."""
@@ -64,9 +86,15 @@ class Columns:
         self.words = 1 + longest // 64  # of one weight times its factor
         self.scaled = np.zeros(len(relation.reps), np.bool_)
         self.scaled[relation.classes[list(relation.scale)]] = True
+        self.latest: tuple[int, list[Part]] = (-1, [])
 
     def parts(self, group: int) -> list[Part]:
         """One group's columns in up to three parts: single units, plain sums, scaled sums."""
+        if self.latest[0] != group:
+            self.latest = group, self._parts(group)
+        return self.latest[1]
+
+    def _parts(self, group: int) -> list[Part]:
         classes, units = self._units(group)
         found, sizes = np.unique(classes[units], return_counts=True)
         scaled, single = self.scaled[found], sizes == 1
@@ -138,16 +166,37 @@ class Affine:
         group, its = units // self.rows_per_group, reps // self.rows_per_group
         for at in self.batches(group, its, scaled):
             mine, theirs, crossed = units[at], reps[at], group[at[0]] != its[at[0]]
-            if not crossed and not scaled[at[0]]:
-                rest = (self.weight[mine] != self.weight[theirs]).any(axis=(1, 2))
-                mine, theirs = mine[rest], theirs[rest]
             if crossed:
                 self.members_across(mine, theirs)
-            elif len(mine):
-                block = self.block(np.concatenate([mine, theirs]))
-                for part in self.columns.parts(int(group[at[0]])):
-                    sums, _ = part.sums(block, exact=bool(scaled[at[0]]))
-                    self.proportional(mine, theirs, part.classes, sums[:, : len(mine)], sums[:, len(mine) :])
+                continue
+            rest = ~self.multiples(mine, theirs)  # what is one before it is collapsed is one afterwards
+            mine, theirs = mine[rest], theirs[rest]
+            if not len(mine):
+                continue
+            block, room, n = self.block(np.concatenate([mine, theirs])), self.room(mine), len(mine)
+            for part in self.columns.parts(int(group[at[0]])):
+                sums, exact = part.floats(block, room)
+                good = np.flatnonzero(exact[:n] & exact[n:])
+                self.proportional(mine[good], theirs[good], part.classes, sums[:, good], sums[:, n + good], floats=True)
+                left = np.flatnonzero(~(exact[:n] & exact[n:]))
+                if len(left):
+                    sums, _ = part.sums(block[:, np.concatenate([left, n + left])], exact=bool(scaled[at[0]]))
+                    self.proportional(mine[left], theirs[left], part.classes, sums[:, : len(left)], sums[:, len(left) :])
+
+    def room(self, units: Array) -> int:
+        """Bits that the units' scales multiply with."""
+        scales = [self.out.scale[unit] for unit in units.tolist() if unit in self.out.scale]
+        return max((max(bits(scale.numerator), bits(scale.denominator)) for scale in scales), default=0)
+
+    def multiples(self, mine: Array, theirs: Array) -> Array:
+        """Which rows are for certain their representatives' rows times their scales, weight by weight."""
+        one, two = self.weight[mine], self.weight[theirs]
+        if any(unit in self.out.scale for unit in mine.tolist()):
+            if one.dtype != np.float32 or self.room(mine) > _FLOAT_ROOM:
+                return np.zeros(len(mine), np.bool_)
+            tops, bottoms = (part.astype(np.float64)[:, None, None] for part in integer_parts([self.out.scale_of(unit) for unit in mine.tolist()]))
+            one, two = one * bottoms, two * tops  # exact: a float32 and at most 29 bits
+        return np.asarray((one == two).all(axis=(1, 2)), np.bool_)
 
     def members_across(self, mine: Array, theirs: Array) -> None:
         """The same for rows in different groups: classes that only one of the two groups has must have weight zero."""
@@ -165,11 +214,15 @@ class Affine:
         right[np.searchsorted(classes, two.classes)] = sums[len(one.classes) :]
         self.proportional(mine, theirs, classes, left, right)
 
-    def proportional(self, mine: Array, theirs: Array, classes: Array, left: Array, right: Array) -> None:
+    def proportional(self, mine: Array, theirs: Array, classes: Array, left: Array, right: Array, floats: bool = False) -> None:
+        """`left == scale * right`, in integers or in `floats` that have room for the scales."""
         scales = [self.out.scale_of(int(unit)) for unit in mine]
         if any(scale != 1 for scale in scales):
-            tops, bottoms = integer_parts(scales)
-            left, right = times(left, bottoms[None, :, None]), times(right, tops[None, :, None])
+            tops, bottoms = (part[None, :, None] for part in integer_parts(scales))
+            if floats:
+                left, right = left * bottoms.astype(np.float64), right * tops.astype(np.float64)
+            else:
+                left, right = times(left, bottoms), times(right, tops)
         bad = np.argwhere(np.asarray(left != right, np.bool_))
         if len(bad):
             k, row, tap = bad[0]
@@ -183,8 +236,11 @@ class Affine:
         for at in self.batches(group):
             rows = units[at][(self.weight[units[at]] != 0).any(axis=(1, 2))]
             for part in self.columns.parts(int(group[at[0]])) if len(rows) else ():
-                sums, _ = part.sums(self.block(rows), exact=False)
-                self.vanish(rows, part.classes, sums, "as the unit is claimed to be constant")
+                block = self.block(rows)
+                sums, exact = part.floats(block, 0)
+                self.vanish(rows[exact], part.classes, sums[:, exact], "as the unit is claimed to be constant")
+                if not exact.all():
+                    self.vanish(rows[~exact], part.classes, part.sums(block[:, ~exact], exact=False)[0], "as the unit is claimed to be constant")
 
     def vanish(self, rows: Array, classes: Array, sums: Array, why: str) -> None:
         bad = np.argwhere(np.asarray(sums != 0, np.bool_))
@@ -216,13 +272,22 @@ class Affine:
                 raise Refusal(self.case.where, found, "0, as no input class of its group has that column")
 
     def fits(self, rows: Array, part: Part, inside: Array, block: Array, stored: Array) -> None:
+        denominators = part.denominators[inside] if part.denominators is not None else None
+        room = 0 if denominators is None else max(map(bits, denominators.flat), default=0)
+        wide, good = part.floats(block, room if stored.dtype == np.float32 else _FLOAT_ROOM + 1)
+        if good.any():
+            self.vanish(rows[good], part.classes[~inside], wide[~inside][:, good], "as the reduced layer does not read that class")
+            due = stored.astype(np.float64) * (1 if denominators is None else denominators.astype(np.float64))
+            at = np.flatnonzero(~good | (wide[inside] != due).any(axis=(0, 2)))  # undecided, rounded, or wrong
+            rows, block, stored = rows[at], block[:, at], stored[:, at]
+            if not len(rows):
+                return
         sums, exponent = part.sums(block, exact=False)
         self.vanish(rows, part.classes[~inside], sums[~inside], "as the reduced layer does not read that class")
         if part.plain and (sums[inside] == stored).all():
             return
         if part.plain:
             sums, exponent = part.sums(block, exact=True)
-        denominators = part.denominators[inside] if part.denominators is not None else None
         bad = np.argwhere(misfits(sums[inside], exponent, denominators, stored, self.case.rounding))
         if len(bad):
             k, row, tap = bad[0]

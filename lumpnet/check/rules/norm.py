@@ -12,7 +12,7 @@ import numpy as np
 
 from lumpnet.certificate import Real, Surd
 from lumpnet.check.graph import Case, Kind, Node, number
-from lumpnet.check.numbers import Array, same, shown, sign
+from lumpnet.check.numbers import Array, bits, same, shown, sign
 from lumpnet.check.outcome import Refusal
 from lumpnet.check.relation import ZERO, Relation, Shape
 
@@ -54,7 +54,9 @@ def _oblige(case: Case) -> str:
     inn, out = case.ins[0].on(1, case.where), case.out.on(1, case.where)
     if case.reduced is not None:
         _kept(case, inn, out, case.reduced)
-    for unit, rep in zip(*(a.tolist() for a in out.members()), strict=True):
+    units, reps = out.members()
+    rest = ~_alike(case.node, inn, out, units, reps)
+    for unit, rep in zip(units[rest].tolist(), reps[rest].tolist(), strict=True):
         _member(case, inn, out, unit, rep)
     for unit in out.constants().tolist():
         _constant(case, inn, out, unit)
@@ -72,6 +74,21 @@ def _kept(case: Case, inn: Relation, out: Relation, reduced: Node) -> None:
         if len(bad):
             found = f"the reduced {role} of column {bad[0]} is {_param(reduced, role)[bad[0]]!r}"
             raise Refusal(case.where, found, f"that of unit {out.kept()[bad[0]]}, exactly")
+
+
+def _alike(node: Node, inn: Relation, out: Relation, units: Array, reps: Array) -> Array:
+    """Members that follow for certain: one input column, equal mean and variance, weight and bias times the claimed scale, no offsets."""
+    if node.dtype != "float32":
+        return np.zeros(len(units), np.bool_)
+    weight, bias, mean, var = (_param(node, role).astype(np.float64) for role in ("weight", "bias", "mean", "var"))
+    good = (inn.classes[units] >= 0) & (inn.classes[units] == inn.classes[reps]) & (mean[units] == mean[reps]) & (var[units] == var[reps])
+    scales = np.ones(len(units))
+    for at, (unit, rep) in enumerate(zip(units.tolist(), reps.tolist(), strict=True)):
+        s = out.scale_of(unit)
+        bare = not (unit in inn.offset or rep in inn.offset or unit in out.offset) and inn.scale_of(unit) == inn.scale_of(rep)
+        good[at] &= bare and s.denominator == 1 << (bits(s.denominator) - 1) and bits(s.numerator) + bits(s.denominator) <= 29
+        scales[at] = s.numerator / s.denominator if good[at] else 1
+    return np.asarray(good & (weight[units] == scales * weight[reps]) & (bias[units] == scales * bias[reps]), np.bool_)
 
 
 def _member(case: Case, inn: Relation, out: Relation, unit: int, rep: int) -> None:
