@@ -9,9 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from lumpnet.exact import Merge, Surd, directions, integers, linear_forms, multiples, round_to, sign, square_classes, square_root, surd
+from lumpnet.exact import (
+    Collapsed,
+    Merge,
+    SquareClasses,
+    Surd,
+    constant_array,
+    directions,
+    integers,
+    linear_forms,
+    multiples,
+    round_to,
+    sign,
+    square_root,
+    surd,
+)
 from lumpnet.exact.fingerprint import P, residue, residues
 from lumpnet.exact.integers import Scaled
+from lumpnet.ops.rows import confirmed
 
 floats32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
 floats64 = st.floats(allow_nan=False, allow_infinity=False)
@@ -114,9 +129,56 @@ def test_the_sign_of_a_surd_is_that_of_the_real_number(a: Fraction, b: Fraction,
 
 @given(st.lists(st.fractions(min_value=Fraction(1, 100), max_value=100, max_denominator=100), min_size=2, max_size=6))
 def test_equal_cores_mean_a_rational_ratio_of_roots(values: list[Fraction]) -> None:
-    split = square_classes(values)
+    squares = SquareClasses()
+    split = [squares.split(v) for v in values]
     for v, (outer, core) in zip(values, split, strict=True):
         assert outer * outer * core == v
     for v, (_, one) in zip(values, split, strict=True):
         for w, (_, two) in zip(values, split, strict=True):
             assert (one == two) == (square_root(v / w) is not None)
+
+
+scales = st.sampled_from([*(Fraction(q) for q in (1, -1, 2, 3, "-1/4", "5/8", "1/3")), Fraction(2) ** 60, Fraction(2**29 - 1)])
+factors = st.sampled_from([1.0, -1.0, 2.0, 0.125, 3.0, -0.75, 1e-30, 2.0**-140, 2.0**100])
+
+
+@given(arrays("float32", floats32), st.data())
+def test_sums_in_floats_are_exact_where_they_say_so(a: np.ndarray, data: st.DataObject) -> None:
+    n = a.shape[1]
+    count = data.draw(st.integers(1, n))
+    classes = np.array(data.draw(st.lists(st.integers(-1, count - 1), min_size=n, max_size=n)))
+    drawn = np.array([*data.draw(st.lists(scales, min_size=n, max_size=n)), None], dtype=object)[:n]
+    merge = Merge(classes, drawn, count)
+    sums, exact = merge.floats(a)
+    true = merge.apply(a)
+    for i in np.flatnonzero(exact):
+        assert [Fraction(x) for x in sums[i].reshape(-1)] == [true.value(i, *at) for at in np.ndindex(sums.shape[1:])]
+
+
+@given(arrays("float32", floats32), st.sampled_from(["float32", "float64"]), st.data())
+def test_collapsed_rounds_as_the_rational_does(a: np.ndarray, dtype: str, data: st.DataObject) -> None:
+    n = a.shape[1]
+    classes = np.array(data.draw(st.lists(st.integers(0, 1), min_size=n, max_size=n)))
+    drawn = np.array([*data.draw(st.lists(scales, min_size=n, max_size=n)), None], dtype=object)[:n]
+    rows = np.array(data.draw(st.lists(st.integers(0, len(a) - 1), max_size=4)), dtype=np.int64)
+    merge = Merge(classes, drawn, 2)
+    got = Collapsed(a, rows, merge, (len(rows), 2, a.shape[2])).rounded(dtype)
+    want = merge.apply(a[rows]).rounded(dtype) if len(rows) else got
+    for one, two in zip(got, want, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@given(st.one_of(arrays("float32", floats32), arrays("float64", floats64)), factors)
+def test_rows_confirmed_in_floats_are_multiples(a: np.ndarray, factor: float) -> None:
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        b = (a * a.dtype.type(factor)).astype(a.dtype)
+    if not np.isfinite(b).all() or not a.any():
+        return
+    both, n = np.concatenate([a, b]), len(a)
+    merge = Merge(np.arange(a.shape[1]), constant_array(a.shape[1], Fraction(1)), a.shape[1])
+    rows = np.array([i for i in range(n) if a[i].any()], dtype=np.int64)
+    same, ratios = confirmed(both, merge, rows + n, rows)
+    for i, ratio in zip(rows[same], ratios, strict=True):
+        assert all(Fraction(float(y)) == ratio * Fraction(float(x)) for x, y in zip(a[i].reshape(-1), b[i].reshape(-1), strict=True))
+    if factor in (1.0, -1.0):
+        assert same.all()

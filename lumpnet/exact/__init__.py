@@ -2,7 +2,7 @@
 
 from lumpnet.exact.fingerprint import directions, linear_forms
 from lumpnet.exact.integers import Collapsed, Merge, Scaled, bits, integers, multiples
-from lumpnet.exact.numbers import ONE, ZERO, Number, Surd, compare, constant_array, fractions, roots, round_to, sign, square_classes, square_root, surd
+from lumpnet.exact.numbers import ONE, ZERO, Number, SquareClasses, Surd, compare, constant_array, fractions, roots, round_to, sign, square_root, surd
 
 __all__ = [
     "ONE",
@@ -11,6 +11,7 @@ __all__ = [
     "Merge",
     "Number",
     "Scaled",
+    "SquareClasses",
     "Surd",
     "bits",
     "compare",
@@ -23,7 +24,6 @@ __all__ = [
     "roots",
     "round_to",
     "sign",
-    "square_classes",
     "square_root",
     "surd",
 ]

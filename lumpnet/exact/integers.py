@@ -248,11 +248,10 @@ _BLOCK = 1 << 16
 
 def _narrow(scale: Fraction) -> float | None:
     """The scale as a float of at most 29 significant bits and a moderate exponent: a float32 has 24 more, and together they fill a float64."""
-    if abs(scale.numerator).bit_length() + scale.denominator.bit_length() > 200:
+    n, d = scale.numerator, scale.denominator
+    if d & (d - 1) or n.bit_length() + d.bit_length() > 200 or (n // (n & -n)).bit_length() > 29:
         return None
-    factor = float(scale)
-    mantissa = math.frexp(factor)[0] * (1 << 29)
-    return factor if factor == scale and mantissa == int(mantissa) else None
+    return n / d
 
 
 def multiples(rows: np.ndarray, base: np.ndarray, ratio: Fraction) -> np.ndarray:

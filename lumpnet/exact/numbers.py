@@ -7,7 +7,7 @@ batch norm live in Q(sqrt(r)); `Surd` holds one of them and decides its sign exa
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -59,40 +59,45 @@ def square_root(q: Fraction) -> Fraction | None:
     return Fraction(n, d) if n * n == q.numerator and d * d == q.denominator else None
 
 
-def square_classes(values: Sequence[Fraction]) -> list[tuple[Fraction, Fraction]]:
-    """Write each positive v as `outer^2 * core`, equal cores only when v / w is the square of a rational.
+class SquareClasses:
+    """Positive rationals: `split(v)` is (outer, core) with `v = outer^2 * core`, equal cores only when v / w is the square of a rational.
 
     Legendre symbols of numerator * denominator are equal within a class (but for
     multiples of the primes), so they sort the values and few pairs are tested exactly.
     """
-    references: dict[tuple[int, ...], list[Fraction]] = {}
-    out = []
-    for v in values:
-        bucket = references.setdefault(tuple(_legendre(v.numerator * v.denominator, p) for p in _PRIMES), [ONE])
-        for core in bucket:
-            outer = square_root(v / core)
-            if outer is not None:
-                break
-        else:
-            core, outer = v, ONE
-            bucket.append(v)
-        out.append((outer, core))
-    return out
+
+    def __init__(self) -> None:
+        self._cores: dict[tuple[int, ...], list[Fraction]] = {}
+        self._known: dict[Fraction, tuple[Fraction, Fraction]] = {}
+
+    def split(self, v: Fraction) -> tuple[Fraction, Fraction]:
+        if v not in self._known:
+            n = v.numerator * v.denominator
+            bucket = self._cores.setdefault(tuple(pow(n, (p - 1) // 2, p) for p in _PRIMES), [ONE])
+            outer = core = ONE
+            for core in bucket:
+                root = square_root(v / core)
+                if root is not None:
+                    outer = root
+                    break
+            else:
+                core = v
+                bucket.append(v)
+            self._known[v] = outer, core
+        return self._known[v]
 
 
 def roots(values: Iterable[object]) -> dict[int, tuple[Fraction, Fraction]]:
-    """For each `Surd` among `values`, by position: (m, core) with `value = a + m * sqrt(core)`; cores as in `square_classes`."""
-    surds = {i: v for i, v in enumerate(values) if isinstance(v, Surd)}
-    split = square_classes([v.r for v in surds.values()])
-    return {i: (v.b * outer, core) for (i, v), (outer, core) in zip(surds.items(), split, strict=True)}
+    """For each `Surd` among `values`, by position: (m, core) with `value = a + m * sqrt(core)`; cores as in `SquareClasses`."""
+    squares, found = SquareClasses(), {}
+    for i, v in enumerate(values):
+        if isinstance(v, Surd):
+            outer, core = squares.split(v.r)
+            found[i] = v.b * outer, core
+    return found
 
 
 _PRIMES = (1000003, 1000033, 1000037, 1000039, 1000081, 1000099, 1000117, 1000121, 1000133, 1000151, 1000159, 1000171, 1000183, 1000187, 1000193, 1000199)
-
-
-def _legendre(n: int, p: int) -> int:
-    """The Legendre symbol modulo p, as p - 1 for -1."""
-    return pow(n, (p - 1) // 2, p)
 
 
 def sign(x: Number) -> int:

@@ -96,6 +96,8 @@ def _better(search: _Search, before: tuple[dict[str, Lumping], dict[str, np.ndar
     return False
 
 
+_REMEMBERED = 4
+"""Lumpings of its operands with which a node was met: later rounds meet most of them again."""
 _ROUNDS = 16
 """Later rounds could only make the result smaller still."""
 
@@ -110,6 +112,7 @@ class _Search:
         self.axes.update({s.node.name: s.axis for s in self.sites})
         self.units = {v.name: size(v.shape, self.axes[v.name]) for v in graph.values()}
         self.lumpings = {name: discrete(n) for name, n in self.units.items()}
+        self.seen: dict[str, list[tuple[list[Lumping], Lumping]]] = {s.node.name: [] for s in self.sites}
         self.tied, self.crossed = _tied(self.sites), crossed(self.sites)
         self.alive = self.nobody()
         self.observe()
@@ -150,7 +153,6 @@ class _Search:
             self._demand(name, demand)
         self.lumpings = {name: discrete(n) for name, n in self.units.items()}
         self.natural = {v.name: discrete(self.units[v.name]) for v in self.graph.inputs}
-        self.seen: dict[str, list[Lumping]] = {}
         sweep, changed = 0, True
         while changed:
             sweep += 1
@@ -210,10 +212,13 @@ class _Search:
             self.lumpings[value.name] = self.natural[value.name]
         for site in self.sites:
             name, ins = site.node.name, self._ins(site)
-            seen = self.seen.get(name)
-            if seen is None or not all(a.same(b) for a, b in zip(seen, ins, strict=True)):
-                self.natural[name] = rules(site).forward(site, ins)
-                self.seen[name] = ins
+            seen = self.seen[name]
+            known = next((out for before, out in reversed(seen) if all(a.same(b) for a, b in zip(before, ins, strict=True))), None)
+            if known is None:
+                known = rules(site).forward(site, ins)
+                seen.append((ins, known))
+                del seen[:-_REMEMBERED]
+            self.natural[name] = known
             self.lumpings[name] = refine(self.natural[name], self.demands[name])
 
     def _backward(self) -> bool:

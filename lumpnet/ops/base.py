@@ -8,9 +8,9 @@ its operands. Number worlds: `run` is generic over float and `Fraction` arrays;
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from lumpnet.ir import Node, Shape
 from lumpnet.partition import Demand, Lumping, discrete, everything
 
 Params = dict[str, np.ndarray]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,14 @@ class Site:
     in_shapes: tuple[Shape, ...]
     in_axes: tuple[int | None, ...]
     axis: int | None = None
+    derived: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def once(self, what: str, make: Callable[[], T]) -> T:
+        """What a rule derives from the node alone, computed the first time."""
+        if what not in self.derived:
+            self.derived[what] = make()
+        found: T = self.derived[what]
+        return found
 
     @property
     def attrs(self) -> Any:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from lumpnet.errors import GraphError, NoExactValue
-from lumpnet.exact import ONE, ZERO, Number, Surd, square_classes, square_root, surd
+from lumpnet.exact import ONE, ZERO, Number, SquareClasses, Surd, fractions, square_root, surd
 from lumpnet.ir import Shape
 from lumpnet.ops.base import Kept, Params, Piece, Site
 from lumpnet.ops.registry import register
@@ -48,7 +47,7 @@ class BatchNorm(Unary):
         return np.moveaxis(y, -1, 1)
 
     def unit_axis(self, site: Site) -> int | None:
-        return 1 if site.in_axes[0] == 1 and all(_variance(site, i) > 0 for i in range(site.params["var"].size)) else None
+        return 1 if site.in_axes[0] == 1 and _positive(site) else None
 
     def why_pinned(self, site: Site) -> str:
         if site.in_axes[0] != 1:
@@ -57,11 +56,11 @@ class BatchNorm(Unary):
 
     def row(self, site: Site, unit: int, scale: Fraction, offset: Fraction) -> Image:
         gamma, mean, beta = _gamma(site, unit), _entry(site, "mean", unit), _entry(site, "bias", unit)
-        outer, core = _split(site, unit)
+        (outer, core), moved = _split(site, unit), mean if offset is ZERO else mean - offset
+        factor = gamma / outer if outer != 1 else gamma
         if core == 1:
-            factor = gamma / outer
-            return (core, None), factor * scale, factor * (offset - mean) + beta
-        return (core, (offset - mean) / scale), gamma / outer * scale, beta
+            return (core, None), factor if scale is ONE else factor * scale, beta - factor * moved
+        return (core, moved if scale is ONE else moved / scale), factor if scale is ONE else factor * scale, beta
 
     def constant(self, site: Site, unit: int, c: Number) -> Number | None:
         if isinstance(c, Surd):
@@ -84,7 +83,10 @@ class BatchNorm(Unary):
 
 
 def _entry(site: Site, role: str, unit: int) -> Fraction:
-    return Fraction(float(site.params[role][unit])) if role in site.params else ZERO
+    if role not in site.params:
+        return ZERO
+    exact: Fraction = site.once(role, lambda: fractions(site.params[role]))[unit]
+    return exact
 
 
 def _gamma(site: Site, unit: int) -> Fraction:
@@ -92,14 +94,16 @@ def _gamma(site: Site, unit: int) -> Fraction:
 
 
 def _variance(site: Site, unit: int) -> Fraction:
-    return Fraction(float(site.params["var"][unit])) + Fraction(site.attrs["eps"])
+    return _entry(site, "var", unit) + Fraction(site.attrs["eps"])
+
+
+def _positive(site: Site) -> bool:
+    """Whether `var + eps` is positive in every channel."""
+    if site.attrs["eps"] >= 0 and (site.params["var"] > 0).all():
+        return True
+    return all(_variance(site, i) > 0 for i in range(site.params["var"].size))
 
 
 def _split(site: Site, unit: int) -> tuple[Fraction, Fraction]:
     """(outer, core) with `v_unit = outer^2 * core`; equal cores mean that the ratio of roots is rational."""
-    return _classes(site.params["var"].tobytes(), site.params["var"].dtype.str, site.attrs["eps"])[unit]
-
-
-@lru_cache(maxsize=256)
-def _classes(var: bytes, dtype: str, eps: float) -> list[tuple[Fraction, Fraction]]:
-    return square_classes([Fraction(float(v)) + Fraction(eps) for v in np.frombuffer(var, dtype)])
+    return site.once("squares", SquareClasses).split(_variance(site, unit))

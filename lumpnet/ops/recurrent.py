@@ -93,11 +93,11 @@ class Recurrent(Op):
         return [default_keep(x, keep) if keep.any() else None], down
 
     def alive(self, site: Site, ins: Sequence[Lumping], out: Lumping, alive_out: np.ndarray) -> list[np.ndarray]:
-        return [rows.alive(_by_unit(site, "weight_ih", self.gates), ins[0], out, alive_out)]
+        return [rows.alive(_by_unit(site, "weight_ih", self.gates), ins[0], rows.observed(out, alive_out))]
 
     def revives(self, site: Site, out: Lumping, alive_out: np.ndarray) -> np.ndarray:
         """Units that an observed unit reads at the next step."""
-        return rows.alive(_by_unit(site, "weight_hh", self.gates), out, out, alive_out)
+        return rows.alive(_by_unit(site, "weight_hh", self.gates), out, rows.observed(out, alive_out))
 
     def declined(self, site: Site, ins: Sequence[Kept], out: Kept, role: str, mask: np.ndarray) -> list[Demand | None]:
         if role not in ("weight_ih", "bias_ih"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
@@ -144,7 +145,11 @@ def confirmed(weight: np.ndarray, merge: Merge, rows: np.ndarray, bases: np.ndar
 
 
 _BLOCK = 1 << 16
-_ONES = {1.0: ONE}
+
+
+@lru_cache(maxsize=1 << 12)
+def _fraction(x: float) -> Fraction:
+    return ONE if x == 1 else Fraction(x)
 
 
 def _multiples(one: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -163,13 +168,13 @@ def _multiples(one: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarra
         if rows.any():
             whole = rows.all()
             a, b, k = (big, small, up) if whole else (big[rows], small[rows], up[rows])
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not the other row
                 good[rows] = (a == b * k[:, None].astype(b.dtype)).all(axis=1)
     rest = possible & ~power
     if rest.any() and one.dtype == np.float32:
         good[rest] = (one[rest] * bottom[rest, None] == base[rest] * top[rest, None]).all(axis=1)
     for k in np.flatnonzero(good):
-        ratios[k] = _ONES.get(factor[k]) or (Fraction(factor[k]) if power[k] else Fraction(top[k]) / Fraction(bottom[k]))
+        ratios[k] = _fraction(float(factor[k])) if power[k] else Fraction(top[k]) / Fraction(bottom[k])
     return good, ratios
 
 
@@ -258,11 +263,10 @@ def _read_unevenly(weight: np.ndarray, uneven: Uneven, units: np.ndarray, rows: 
     return read
 
 
-def alive(weight: np.ndarray, x: Lumping, out: Lumping, alive_out: np.ndarray) -> np.ndarray:
-    """Units of the operand with a non-zero collapsed coefficient in an observed row."""
-    rows = [i for i in out.first if alive_out[i]]
+def alive(weight: np.ndarray, x: Lumping, rows: np.ndarray) -> np.ndarray:
+    """Units of the operand with a non-zero collapsed coefficient in one of the rows."""
     mask = np.zeros(len(x), dtype=bool)
-    if not rows:
+    if not len(rows):
         return mask
     lonely = x.present.copy()
     lonely[x.present] = x.sizes[x.classes[x.present]] == 1
@@ -284,6 +288,11 @@ def alive(weight: np.ndarray, x: Lumping, out: Lumping, alive_out: np.ndarray) -
         mask |= np.isin(x.classes, [c for c, s in zip(pending, seen, strict=True) if s])
         pending = [c for c, s in zip(pending, seen, strict=True) if not s]
     return mask
+
+
+def observed(out: Lumping, alive_out: np.ndarray) -> np.ndarray:
+    """The rows that stand for the observed classes."""
+    return np.asarray(out.first[alive_out[out.first]])
 
 
 def quotient(weight: np.ndarray, x_column: np.ndarray, x_scale: np.ndarray, x_count: int, rows: np.ndarray) -> np.ndarray | Collapsed:

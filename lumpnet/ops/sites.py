@@ -31,7 +31,7 @@ def sites(graph: Graph) -> list[Site]:
             if shape != node.shape:
                 raise GraphError(f"node {node.name!r}", f"stored shape {node.shape}, computed {shape}", "the shape its operands give")
         batched = all(s and s[0] is None for s in (*shapes, node.shape))
-        site = replace(site, axis=op.unit_axis(site) if batched else None)
+        site = replace(site, axis=op.unit_axis(site) if batched else None, derived={})
         axes[node.name] = site.axis
         found.append(site)
     return found
@@ -61,7 +61,7 @@ def run(graph: Graph, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if exact:
             from lumpnet.exact import fractions
 
-            site = replace(site, params={role: fractions(p) if p.dtype.kind == "f" else p for role, p in site.params.items()})
+            site = replace(site, params={role: fractions(p) if p.dtype.kind == "f" else p for role, p in site.params.items()}, derived={})
         values[site.node.name] = get(site.node.kind).run(site, [values[name] for name in site.node.inputs])
     return values
 

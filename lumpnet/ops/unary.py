@@ -7,7 +7,7 @@ multiplier of a depthwise convolution). Elementwise operators have source[j] = j
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -21,6 +21,9 @@ Image = tuple[Hashable, Fraction, Fraction]
 
 class Unary(Op):
     """Shared columns. A subclass says what a row and a constant become."""
+
+    uniform = False
+    """Whether `row` does the same for every unit."""
 
     def source(self, site: Site) -> np.ndarray:
         return np.arange(site.units)
@@ -56,8 +59,9 @@ class Unary(Op):
         (x,) = ins
         if x.is_plain and self.moves_all(site):
             return discrete(site.units)
-        source, slots = self.source(site), self.slots(site)
+        source, slots = site.once("source", lambda: self.source(site)), site.once("slots", lambda: self.slots(site))
         n = len(source)
+        row = self.row if not self.uniform else _remembered(self.row)
         keys: list[Hashable] = [None] * n
         scale, offset, value = constant_array(n, ONE), constant_array(n, ZERO), constant_array(n, None)
         irrational = roots(x.value)
@@ -71,16 +75,16 @@ class Unary(Op):
             if not gone and x.sizes[x.classes[i]] == 1:
                 keys[j] = (int(x.classes[i]), slots[j])
             elif not gone:
-                key, scale[j], offset[j] = self.row(site, j, x.scale[i], x.offset[i])
+                key, scale[j], offset[j] = row(site, j, x.scale[i], x.offset[i])
                 keys[j] = (int(x.classes[i]), slots[j], key)
             elif isinstance(c, Surd):  # a coordinate against the root
                 m, core = irrational[i]
-                key, scale[j], offset[j] = self.row(site, j, m, c.a)
+                key, scale[j], offset[j] = row(site, j, m, c.a)
                 keys[j] = ("root", core, slots[j], key)
             elif c == 0:
-                keys[j] = ("constant", c, slots[j], self.row(site, j, ONE, ZERO)[0])
+                keys[j] = ("constant", c, slots[j], row(site, j, ONE, ZERO)[0])
             else:
-                key, scale[j], offset[j] = self.row(site, j, c, ZERO)
+                key, scale[j], offset[j] = row(site, j, c, ZERO)
                 keys[j] = ("constant", slots[j], key)
         return normal_form(keys, scale, offset, value)
 
@@ -127,6 +131,19 @@ class Unary(Op):
         return Piece(site.node.kind, (0,), dict(site.attrs), dict(site.params))
 
 
+def _remembered(row: Callable[[Site, int, Fraction, Fraction], Image]) -> Callable[[Site, int, Fraction, Fraction], Image]:
+    """A row rule that is the same for every unit, asked once for every pair of scale and offset (objects that live as long as this)."""
+    known: dict[tuple[int, int], Image] = {}
+
+    def ask(site: Site, unit: int, scale: Fraction, offset: Fraction) -> Image:
+        at = id(scale), id(offset)
+        if at not in known:
+            known[at] = row(site, unit, scale, offset)
+        return known[at]
+
+    return ask
+
+
 def _seen_through(x: Lumping, source: np.ndarray) -> Lumping:
     """The operand's lumping, indexed by output units."""
     return Lumping(x.classes[source], x.scale[source], x.offset[source], x.value[source])
@@ -144,6 +161,8 @@ class Elementwise(Unary):
 
 class Homogeneous(Elementwise):
     """`f(k u) = k f(u)` for k > 0 (ReLU, LeakyReLU): rows with positive scale and no offset pass."""
+
+    uniform = True
 
     def row(self, site: Site, unit: int, scale: Fraction, offset: Fraction) -> Image:
         return (scale > 0, offset / scale), scale, ZERO

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lumpnet.exact import ONE, Surd, constant_array, roots
-from lumpnet.partition.lumping import Lumping, labels, normal_form
+from lumpnet.partition.lumping import Lumping, joint, normal_form, split
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Demand:
         if np.array_equal(other.label, np.zeros_like(other.label)):
             label = self.label
         else:
-            label = labels(zip(self.label.tolist(), other.label.tolist(), strict=True))
+            label = joint(self.label, other.label)
         fresh = other.kept & ~self.kept
         scale = self.scale
         if fresh.any():
@@ -55,6 +55,8 @@ def refine(lumping: Lumping, demand: Demand) -> Lumping:
     kept = demand.kept & ~lumping.present
     if not kept.any() and (lumping.is_discrete or not demand.label.any()):
         return lumping
+    if not kept.any():
+        return split(lumping, demand.label)
     keys: list[object] = []
     scale, offset = lumping.scale.copy(), lumping.offset.copy()
     irrational = roots([v if k else None for v, k in zip(lumping.value, kept, strict=True)])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -68,9 +69,7 @@ class Lumping:
         """Equal as relations."""
         return self is other or (
             np.array_equal(self.classes, other.classes)
-            and bool(np.all(self.scale == other.scale))
-            and bool(np.all(self.offset == other.offset))
-            and bool(np.all(self.value == other.value))
+            and all(a is b or a.tolist() == b.tolist() for a, b in ((self.scale, other.scale), (self.offset, other.offset), (self.value, other.value)))
         )
 
 
@@ -98,9 +97,48 @@ def normal_form(keys: Sequence[Hashable], scale: np.ndarray, offset: np.ndarray,
             out_scale[i], out_offset[i] = ZERO, value[i]
         elif first[c] != i:
             r = first[c]
-            ratio = scale[i] / scale[r]
-            out_scale[i], out_offset[i] = ratio, offset[i] - ratio * offset[r]
+            out_scale[i], out_offset[i] = _against(scale[i], offset[i], scale[r], offset[r])
     return Lumping(classes, out_scale, out_offset, value)
+
+
+def split(x: Lumping, label: np.ndarray) -> Lumping:
+    """The classes of `x`, those units apart that have different labels (n,) int."""
+    units = np.flatnonzero(x.present)
+    classes, scale, offset = x.classes.copy(), x.scale, x.offset
+    classes[units] = joint(x.classes[units], label[units])
+    first = np.zeros(classes.max(initial=-1) + 1, dtype=np.int64)
+    first[classes[units][::-1]] = units[::-1]
+    moved = units[first[classes[units]] != x.first[x.classes[units]]]
+    if len(moved):
+        scale, offset = scale.copy(), offset.copy()
+    for i, r in zip(moved.tolist(), first[classes[moved]].tolist(), strict=True):
+        scale[i], offset[i] = _against(x.scale[i], x.offset[i], x.scale[r], x.offset[r])
+    return Lumping(classes, scale, offset, x.value)
+
+
+def _against(scale: Fraction, offset: Fraction, its: Fraction, moved: Fraction) -> tuple[Fraction, Fraction]:
+    """`scale y + offset` as a multiple of `its y + moved`, and what is left."""
+    ratio = ONE if scale is its else _ratio(scale, its)
+    if moved is ZERO or not moved:
+        return ratio, offset
+    return ratio, offset - ratio * moved
+
+
+@lru_cache(maxsize=1 << 16)
+def _ratio(a: Fraction, b: Fraction) -> Fraction:
+    """The quotient, the same object for the same numbers: comparing begins with identity."""
+    return ONE if a == b else a / b
+
+
+def joint(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Integers (n,), equal where both arrays (n,) of integers are, numbered in order of first appearance."""
+    if not len(a):
+        return np.zeros(0, dtype=np.int64)
+    width = int(b.max()) - int(b.min()) + 1
+    _, first, inverse = np.unique((a - a.min()) * width + (b - b.min()), return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return np.asarray(rank[inverse.reshape(-1)])
 
 
 def _number(keys: Iterable[Hashable]) -> tuple[np.ndarray, list[int]]:
