@@ -57,10 +57,10 @@ class Unary(Op):
 
     def forward(self, site: Site, ins: Sequence[Lumping]) -> Lumping:
         (x,) = ins
-        if x.is_plain and self.moves_all(site):
-            return discrete(site.units)
         source, slots = site.once("source", lambda: self.source(site)), site.once("slots", lambda: self.slots(site))
         n = len(source)
+        if x.is_plain and self.moves_all(site) and site.once("apart", lambda: len(set(zip(source.tolist(), slots, strict=True))) == n):
+            return discrete(n)
         row = self.row if not self.uniform else _remembered(self.row)
         keys: list[Hashable] = [None] * n
         scale, offset, value = constant_array(n, ONE), constant_array(n, ZERO), constant_array(n, None)
