@@ -24,7 +24,7 @@ from lumpnet.check.outcome import Refusal, Unsure
 from lumpnet.check.relation import Relation, Shape
 from lumpnet.check.rules.constant import any_input
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 17
 _MAX_BITS = 1 << 16
 _MAX_WORDS = 1 << 26
 _MAX_TAPS = 1 << 22
@@ -55,6 +55,11 @@ class Part:
         """Bits that a sum can have more than a weight."""
         longest = int(np.diff(np.append(self.starts, len(self.units))).max(initial=0))
         return bits(longest) + (max(map(bits, self.factors), default=0) if self.factors is not None else 0)
+
+    @cached_property
+    def divided(self) -> int:
+        """Bits of the largest denominator."""
+        return 0 if self.denominators is None else max(map(bits, self.denominators.flat), default=0)
 
     @cached_property
     def wide(self) -> Array | None:
@@ -273,8 +278,7 @@ class Affine:
 
     def fits(self, rows: Array, part: Part, inside: Array, block: Array, stored: Array) -> None:
         denominators = part.denominators[inside] if part.denominators is not None else None
-        room = 0 if denominators is None else max(map(bits, denominators.flat), default=0)
-        wide, good = part.floats(block, room if stored.dtype == np.float32 else _FLOAT_ROOM + 1)
+        wide, good = part.floats(block, part.divided if stored.dtype == np.float32 else _FLOAT_ROOM + 1)
         if good.any():
             self.vanish(rows[good], part.classes[~inside], wide[~inside][:, good], "as the reduced layer does not read that class")
             due = stored.astype(np.float64) * (1 if denominators is None else denominators.astype(np.float64))
@@ -320,7 +324,7 @@ class Affine:
         """Add `W[i] c_in` to the rows' biases."""
         units = np.array(sorted(unit for unit, offset in self.inn.offset.items() if offset != 0), np.int64)
         group = rows // self.rows_per_group
-        for at in self.batches(group):
+        for at in self.batches(group) if len(units) else ():
             start = int(group[at[0]]) * self.columns.width
             local = units[slice(*np.searchsorted(units, (start, start + self.columns.width)))]
             block = self.block(rows[at])
@@ -343,7 +347,8 @@ class Affine:
         factors[:] = [int(offset * denominator) for offset in offsets]
         sums, exponent = segment_sums(block, np.zeros(1, np.int64), factors)
         for row, total in zip(rows.tolist(), self.gather(rows, sums[0]), strict=True):
-            shift[row] += Fraction(total) * Fraction(2) ** exponent / denominator
+            if total:
+                shift[row] += Fraction(total) * Fraction(2) ** exponent / denominator
 
 
 def _groups(node: Node) -> int:
