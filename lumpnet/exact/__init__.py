@@ -2,6 +2,7 @@
 
 from lumpnet.exact.fingerprint import directions, linear_forms
 from lumpnet.exact.integers import Collapsed, Merge, Scaled, bits, integers, multiples
+from lumpnet.exact.large import selected
 from lumpnet.exact.numbers import ONE, ZERO, Number, SquareClasses, Surd, compare, constant_array, fractions, roots, round_to, sign, square_root, surd
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "linear_forms",
     "multiples",
     "roots",
+    "selected",
     "round_to",
     "sign",
     "square_root",

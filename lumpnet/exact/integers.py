@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
+from lumpnet.exact.large import zeros
 from lumpnet.exact.numbers import ONE, round_to
 
 _BITS = 62
@@ -192,7 +193,7 @@ class Merge:
     def apply(self, array: np.ndarray) -> Scaled:
         """The sums of a float array (m, n, taps), exactly: (m, count, taps)."""
         scaled = integers(array[:, self.columns], self.headroom)
-        ints = scaled.ints
+        ints = scaled.ints if self.headroom <= _BITS else scaled.ints.astype(object)
         if (self.weights != 1).any():
             ints = ints * self.weights.astype(ints.dtype)[None, :, None]
         if self.starts is not None:
@@ -224,19 +225,21 @@ class Collapsed:
     def rounded(self, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """As `Scaled.rounded`."""
         shape = (len(self.rows), self.merge.count, self.array.shape[2])
-        tensor, inexact, overflow = np.zeros(shape, dtype=dtype), np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+        tensor, inexact, overflow = zeros(shape, dtype), np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
         step = max(1, _BLOCK // max(1, math.prod(self.array.shape[1:])))
         for i in range(0, len(self.rows), step):
-            block = slice(i, i + step)
-            sums, exact = self.merge.floats(self.array[self.rows[block]])
-            if exact.any():
-                with np.errstate(over="ignore"):
-                    tensor[block] = sums
-                inexact[block], overflow[block] = tensor[block] != sums, np.isinf(tensor[block])
-            left = i + np.flatnonzero(~exact)
+            rows = self.rows[i : i + step]
+            block, exact = self.merge.floats(self.array[rows])
+            with np.errstate(over="ignore"):
+                tensor[i : i + step] = block
+            lost = tensor[i : i + step] != block
+            if lost.any():  # masks that stay empty cost no memory
+                inexact[i : i + step], overflow[i : i + step] = lost, np.isinf(tensor[i : i + step])
+            left = np.flatnonzero(~exact)
             if len(left):
-                tensor[left], inexact[left], overflow[left] = self.merge.apply(self.array[self.rows[left]]).rounded(dtype)
-        tensor[overflow] = 0
+                tensor[i + left], inexact[i + left], overflow[i + left] = self.merge.apply(self.array[rows[left]]).rounded(dtype)
+        if overflow.any():
+            tensor[overflow] = 0
         tensor, inexact, overflow = tensor.reshape(self.shape), inexact.reshape(self.shape), overflow.reshape(self.shape)
         if self.turned:
             return tensor.swapaxes(0, 1), inexact.swapaxes(0, 1), overflow.swapaxes(0, 1)

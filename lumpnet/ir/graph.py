@@ -118,10 +118,19 @@ def _well_formed(graph: Graph) -> None:
         if name not in known:
             raise GraphError("graph outputs", f"{name!r} is not a value of the graph", "the name of an input or node")
     for name, tensor in graph.tensors.items():
-        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+        if tensor.dtype.kind == "f" and not _finite(tensor):
             raise GraphError(
                 f"tensor {name!r}", "it holds NaN or infinite entries", "finite parameters", "find the layer that diverged and retrain or repair it"
             )
+
+
+def _finite(tensor: np.ndarray) -> bool:
+    """Whether no entry is NaN or infinite, a block at a time."""
+    flat = tensor.reshape(tensor.size)
+    return all(bool(np.isfinite(flat[at : at + _BLOCK]).all()) for at in range(0, flat.size, _BLOCK))
+
+
+_BLOCK = 1 << 20
 
 
 def _declare(value: Value, known: set[str]) -> None:

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from lumpnet.exact import ONE, ZERO, Collapsed, Merge, Scaled, Surd, constant_array, directions, linear_forms, multiples
+from lumpnet.exact import ONE, ZERO, Collapsed, Merge, Scaled, Surd, constant_array, directions, linear_forms, multiples, selected
 from lumpnet.ops.base import Kept
 from lumpnet.ops.unary import default_keep
 from lumpnet.partition import Demand, Lumping, discrete, labels, normal_form
@@ -306,7 +306,7 @@ def quotient(weight: np.ndarray, x_column: np.ndarray, x_scale: np.ndarray, x_co
         order = used[np.argsort(columns[used])]
         if weight.shape[:2] == (len(rows), len(order)) and (np.diff(rows) == 1).all() and (np.diff(order) == 1).all():
             return weight
-        return np.asarray(weight[np.ix_(rows, order)])
+        return selected(weight, rows, order)
     return Collapsed(weight, rows, Merge(columns, x_scale, x_count), (len(rows), x_count, weight.shape[2]))
 
 
