@@ -30,7 +30,7 @@ from lumpnet.ir import Graph
 from lumpnet.ops import Site, get, size
 from lumpnet.ops.sites import operand_units, rules, sites
 from lumpnet.ops.unary import default_keep
-from lumpnet.partition import Demand, Lumping, discrete, everything, nothing, refine
+from lumpnet.partition import Demand, Lumping, discrete, everything, joint, nothing, refine
 from lumpnet.partition import labels as number
 
 Progress = Callable[[str], None]
@@ -146,7 +146,7 @@ class _Search:
         self.demands = {name: nothing(n) for name, n in self.units.items()}
         for name, read in self.structural.items():  # units whose own weights say that nobody reads them merge with nobody
             label = np.where(read, np.where(known[name], 0, 1), 2 + np.arange(len(read)))
-            self._demand(name, replace(nothing(len(read)), label=number(label.tolist())))
+            self._demand(name, replace(nothing(len(read)), label=joint(label, np.zeros_like(label))))
         for name in self.graph.outputs:
             self._demand(name, everything(self.units[name]))
         for name, demand in extra.items():

@@ -17,7 +17,7 @@ from lumpnet.ops.base import Kept, Piece, Site, claimed
 from lumpnet.ops.pairwise import Pairwise
 from lumpnet.ops.registry import register
 from lumpnet.ops.unary import default_keep
-from lumpnet.partition import Demand, Lumping, normal_form
+from lumpnet.partition import Demand, Lumping, discrete, normal_form
 
 
 @register
@@ -30,6 +30,8 @@ class Add(Pairwise):
     def forward(self, site: Site, ins: Sequence[Lumping]) -> Lumping:
         a, b = ins
         n = len(a)
+        if a.is_plain and b.is_plain:
+            return discrete(n)
         keys: list[Hashable] = [None] * n
         scale, offset, value = constant_array(n, ONE), constant_array(n, ZERO), constant_array(n, None)
         for i in range(n):

@@ -11,7 +11,7 @@ from lumpnet.exact import ONE, ZERO, Surd, constant_array
 from lumpnet.ops.base import Kept, Piece, Site
 from lumpnet.ops.pairwise import Pairwise
 from lumpnet.ops.registry import register
-from lumpnet.partition import Lumping, normal_form
+from lumpnet.partition import Lumping, discrete, normal_form
 
 
 @register
@@ -24,6 +24,8 @@ class Mul(Pairwise):
     def forward(self, site: Site, ins: Sequence[Lumping]) -> Lumping:
         a, b = ins
         n = len(a)
+        if a.is_plain and b.is_plain:
+            return discrete(n)
         keys: list[Hashable] = [None] * n
         scale, offset, value = constant_array(n, ONE), constant_array(n, ZERO), constant_array(n, None)
         for i in range(n):

@@ -17,7 +17,7 @@ import numpy as np
 from lumpnet.exact import ONE, ZERO, Collapsed, Merge, Scaled, Surd, constant_array, directions, linear_forms, multiples, selected
 from lumpnet.ops.base import Kept
 from lumpnet.ops.unary import default_keep
-from lumpnet.partition import Demand, Lumping, discrete, labels, normal_form
+from lumpnet.partition import Demand, Lumping, discrete, joint, labels, normal_form
 
 Taps = np.ndarray | slice
 """The taps that one output position reads: a mask (taps,), or all."""
@@ -73,7 +73,7 @@ def row_classes(weight: np.ndarray, merge: Merge) -> Iterator[Class]:
         picked = np.zeros(merge.count + 1, dtype=bool)
         picked[np.random.default_rng(merge.count).choice(merge.count, _SAMPLED, replace=False)] = True
         some = np.flatnonzero(picked[merge.classes])
-        sample = Merge(labels(merge.classes[some].tolist()), merge.scales[some], _SAMPLED)
+        sample = Merge(joint(merge.classes[some], merge.classes[some]), merge.scales[some], _SAMPLED)
         groups = alike(linear_forms(weight[:, some], sample, left), left)
         zero, others = groups.pop(ZERO_ROW, left[:0]), list(groups.values())
         rows, bases = _pairs(others)
