@@ -67,14 +67,14 @@ def coarsest(graph: Graph, extra: Mapping[str, Demand] | None = None, progress: 
             break
         known = search.alive
     if search.kept():
-        while rounds < _ROUNDS and (_fewer_constants(search, known, dict(extra or {})) or _larger_classes(search, known, dict(extra or {}))):
+        while rounds < _ROUNDS and any(better(search, known, dict(extra or {})) for better in (_fewer_constants, _larger_classes, _proportional_constants)):
             rounds += 1
     return Outcome(graph, tuple(search.sites), search.axes, search.lumpings, search.alive, search.structural, rounds)
 
 
 def _fewer_constants(search: _Search, known: Mapping[str, np.ndarray], extra: dict[str, Demand]) -> bool:
     """Solve again from the classes found: constants that only a coarser class seemed to need may leave. Whether that was better."""
-    before = (search.lumpings, search.alive, search.columns())
+    before = search.state()
     found = {name: replace(nothing(len(x)), label=np.maximum(x.classes, 0)) for name, x in search.lumpings.items()}
     search.solve(known, found | {name: found[name].meet(demand) for name, demand in extra.items()})
     search.settle()
@@ -83,17 +83,38 @@ def _fewer_constants(search: _Search, known: Mapping[str, np.ndarray], extra: di
 
 def _larger_classes(search: _Search, known: Mapping[str, np.ndarray], extra: dict[str, Demand]) -> bool:
     """Solve again with the observed units held fixed: splits that only units thought to be observed asked for are not made. Whether that was better."""
-    before = (search.lumpings, search.alive, search.columns())
+    before = search.state()
     search.solve(known, extra, held=search.alive)
-    consistent = search.settle() and all(not (search.alive[name] & ~mask).any() for name, mask in before[1].items())
+    consistent = search.settle() and all(not (search.alive[name] & ~mask).any() for name, mask in before.alive.items())
     return _better(search, before, consistent)
 
 
-def _better(search: _Search, before: tuple[dict[str, Lumping], dict[str, np.ndarray], int], consistent: bool = True) -> bool:
-    if consistent and search.columns() < before[2]:
+def _proportional_constants(search: _Search, known: Mapping[str, np.ndarray], extra: dict[str, Demand]) -> bool:
+    """Solve again with the constants that stay as multiples of each other, whatever scale they took where they were alone. Whether that was better."""
+    before = search.state()
+    constants = {name: default_keep(search.natural[name], demand.kept) for name, demand in search.kept().items()}
+    search.solve(
+        known, {name: constants[name].meet(extra[name]) if name in constants and name in extra else (constants | extra)[name] for name in constants | extra}
+    )
+    return _better(search, before, search.settle())
+
+
+def _better(search: _Search, before: _State, consistent: bool = True) -> bool:
+    if consistent and search.columns() < before.columns:
         return True
-    search.lumpings, search.alive, _ = before
+    search.lumpings, search.alive, search.demands, search.natural = before.lumpings, before.alive, before.demands, before.natural
     return False
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """What a search has found, to go back to."""
+
+    lumpings: dict[str, Lumping]
+    alive: dict[str, np.ndarray]
+    demands: dict[str, Demand]
+    natural: dict[str, Lumping]
+    columns: int
 
 
 _REMEMBERED = 4
@@ -174,6 +195,9 @@ class _Search:
     def agrees(self, known: Mapping[str, np.ndarray]) -> bool:
         """Whether the units now observed are those that were assumed to be."""
         return all(np.array_equal(known[v] & self.lumpings[v].present, self.alive[v]) for v in known)
+
+    def state(self) -> _State:
+        return _State(dict(self.lumpings), dict(self.alive), dict(self.demands), dict(self.natural), self.columns())
 
     def columns(self) -> int:
         """How many units the reduced network would have, over all values."""
