@@ -1,0 +1,143 @@
+"""Laws of the registry of bounds: every rule, on the examples of its operator, holds what exact arithmetic and all executions answer."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from lumpnet import Box
+from lumpnet.bounds import Range, executed, ranges
+from lumpnet.bounds.functions import MARGIN, gelu_tanh
+from lumpnet.bounds.registry import RULES
+from lumpnet.domain import boxes
+from lumpnet.errors import NoBound, NoExactValue
+from lumpnet.exact import fractions
+from lumpnet.ir import Graph
+from lumpnet.ops import kinds
+from lumpnet.ops.sites import run
+from tests.bounds.executions import REFUSALS, all_ways, inside, nearly, real, widened, worst
+from tests.laws.test_operators import examples
+
+KNOWN = pytest.mark.parametrize("kind", sorted(RULES))
+SHARE = 10
+"""Examples of a kind, drawn anew."""
+
+
+def graphs(kind: str, rng: np.random.Generator, dtype: str) -> list[Graph]:
+    found = examples(kind, rng)
+    chosen = rng.permutation(len(found))[:SHARE]
+    return [widened(found[k].graph(), dtype) for k in chosen]
+
+
+def some_box(graph: Graph, rng: np.random.Generator, wide: float) -> dict[str, Box]:
+    """Around quarters, so that points are hit where functions bend."""
+    out = {}
+    for value in graph.inputs:
+        low = rng.integers(-12, 13, size=[int(d or 0) for d in value.shape[1:]]) / 4
+        out[value.name] = Box(low, low + wide * rng.integers(0, 9, size=low.shape) / 4)
+    return out
+
+
+def known(found: dict[str, Range | NoBound], name: str) -> Range:
+    out = found[name]
+    assert isinstance(out, Range), out
+    return out
+
+
+def test_what_is_known_is_registered() -> None:
+    assert set(RULES) <= set(kinds())
+    assert len(RULES) >= 30
+
+
+@pytest.mark.parametrize("kind", sorted(set(kinds()) - set(RULES)))
+def test_what_is_not_known_has_no_bound_and_says_so(kind: str, rng: np.random.Generator) -> None:
+    graph = examples(kind, rng)[0].graph()
+    if graph.inputs[0].dtype == "int64":
+        return
+    word = graph.nodes[0].attrs["target"] if kind == "opaque" else kind
+    reason = executed(graph, Box(0.5, 1)).reason
+    assert reason is not None
+    assert reason.startswith("no bound: ")
+    assert f"operator {word} is not known here" in reason
+    assert executed(graph, Box(0.5, 1)).bound is None
+
+
+@KNOWN
+@pytest.mark.parametrize("wide", [0.0, 1.0])
+def test_the_range_holds_every_value(kind: str, wide: float, rng: np.random.Generator) -> None:
+    """In rational arithmetic; where there is none, in float64 with 1e-12 for its own errors."""
+    for graph in graphs(kind, rng, "float64"):
+        domain = some_box(graph, rng, wide)
+        found = known(ranges(graph, domain), "n")
+        xs = inside(boxes(domain, graph.inputs), 20, rng)
+        try:
+            few = {name: fractions(x[:6]) for name, x in xs.items()}
+            (exact,) = (run(graph, few)[name] for name in graph.outputs)
+            low, high = (np.vectorize(Fraction, otypes=[object])(end) for end in (found.lo, found.hi))
+            assert ((exact >= low) & (exact <= high)).all(), graph
+        except NoExactValue:
+            (y,) = nearly(graph, xs)
+            slack = 1e-12 * (1 + np.abs(y))
+            assert ((y >= found.lo - slack) & (y <= found.hi + slack)).all(), graph
+
+
+@KNOWN
+def test_the_range_of_a_point_is_narrow(kind: str, rng: np.random.Generator) -> None:
+    for graph in graphs(kind, rng, "float64"):
+        found = known(ranges(graph, some_box(graph, rng, 0.0)), "n")
+        assert (found.hi - found.lo <= 1e-8 * (1 + found.most)).all(), graph
+
+
+@KNOWN
+def test_the_range_reaches_the_corners(kind: str, rng: np.random.Generator) -> None:
+    """Widths are no more than what 400 points of the box show, thirty times over: a rule that gives up is found."""
+    for graph in graphs(kind, rng, "float64")[:4]:
+        domain = some_box(graph, rng, 0.25)
+        found = known(ranges(graph, domain), "n")
+        (y,) = nearly(graph, inside(boxes(domain, graph.inputs), 400, rng))
+        shown = y.max(axis=0) - y.min(axis=0)
+        assert (found.hi - found.lo <= 30 * shown + 0.2 * (kind in ("silu", "gelu")) + 1e-6 * (1 + found.most)).all(), graph
+
+
+@KNOWN
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_execution_is_within_the_bound(kind: str, dtype: str, rng: np.random.Generator) -> None:
+    for graph in graphs(kind, rng, dtype)[:3]:
+        domain = some_box(graph, rng, float(rng.choice([0.0, 1.0])))
+        bound, slack = executed(graph, domain, dtype), executed(widened(graph), domain, "float64")
+        tanh_form = graph.nodes[0].attrs.get("approximate") == "tanh"
+        if tanh_form:
+            assert slack.reason is not None
+            if dtype == "float64":
+                continue
+        assert bound.reason is None, bound.reason
+        xs = inside(boxes(domain, graph.inputs), 9, rng)
+        truth = nearly(graph, xs) if not tanh_form else [gelu_tanh(xs["x0"].astype(np.float64))]
+        answers = []
+        for way, execute in all_ways(graph, rng, True):
+            try:
+                outputs = execute(xs)
+            except REFUSALS:
+                assert way.startswith("onnxruntime")
+                continue
+            answers.append((way, outputs))
+            if tanh_form:
+                assert (np.abs(outputs[0] - truth[0]) <= bound.bounds["n"] + MARGIN * np.abs(xs["x0"])).all()
+                continue
+            count, violations, ratio = worst(outputs, truth, bound, graph, slack)
+            assert count == outputs[0].size
+            assert not violations, f"{way}: {graph}, {ratio}"
+        exact = real(graph, {name: x[:1] for name, x in xs.items()})
+        for way, outputs in answers if exact is not None else ():
+            assert not worst([y[:1] for y in outputs], exact, bound, graph)[1], f"{way}: {graph}"
+
+
+MOVES = ["reshape", "permute", "index_select", "concat", "identity", "dropout", "upsample", "max_pool", "adaptive_max_pool", "relu", "amax", "amin", "constant"]
+
+
+@pytest.mark.parametrize("kind", MOVES)
+def test_what_only_moves_or_compares_is_exact(kind: str, rng: np.random.Generator) -> None:
+    for graph in graphs(kind, rng, "float32"):
+        assert executed(graph, some_box(graph, rng, 1.0)).bound == 0
