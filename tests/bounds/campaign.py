@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import Counter
@@ -20,8 +21,8 @@ from lumpnet.ops.sites import sites
 from tests.bounds.cases import case
 from tests.bounds.executions import REFUSALS, all_ways, by_onnxruntime, by_torch, inside, nearly, real, widened, worst
 
-EXAMPLES, MANY = 47, 100
-"""Inputs a network: for every way to execute it, and for torch and onnxruntime with everything at once."""
+EXAMPLES, MANY, NUMBERS = 47, 100, 2000
+"""Inputs a network: for every way to execute it, and for torch and onnxruntime with everything at once; fewer for more numbers in all outputs."""
 
 
 @dataclass
@@ -54,6 +55,8 @@ def check(name: str, graph: Graph, domain: Domain, seed: int, tally: Tally, many
     wide = widened(graph)
     small = sum(get(s.node.kind).multiply_adds(s) for s in sites(graph)) < 1500
     certain = {dtype: executed(g, domain, dtype) for dtype, g in (("float32", graph), ("float64", wide))}
+    size = sum(math.prod(int(d or 1) for d in graph.value(name).shape) for name in graph.outputs)
+    examples, many = (max(3, min(n, NUMBERS // size)) * (n > 0) for n in (EXAMPLES, many))
     tally.networks += 1
     for dtype, g in (("float32", graph), ("float64", wide)):
         bound = certain[dtype]
@@ -61,7 +64,7 @@ def check(name: str, graph: Graph, domain: Domain, seed: int, tally: Tally, many
             tally.without[(bound.reason or certain["float64"].reason or "").split(":")[-1][:60]] += 1
             continue
         box = boxes(domain, graph.inputs)  # float32 numbers: both formats hold them
-        xs = inside(box, EXAMPLES, rng)
+        xs = inside(box, examples, rng)
         few = {k: v[:1] for k, v in xs.items()}
         exact = real(wide, {k: v.astype(np.float64) for k, v in few.items()}) if small else None
         for way, run in all_ways(g, rng, small, full=many > 0):

@@ -51,10 +51,12 @@ def test_adversaries_stay_within_the_bound(adversary: Any, seed: int) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_families_stay_within_the_bound(family: str, seed: int) -> None:
     tally, at = Tally(), list(FAMILIES).index(family)
-    for k in range(1):
+    for k in range(12):  # the tanh form of gelu has no bound in float64
         check(*case(2 * (at + len(FAMILIES) * (seed + k))), seed + k, tally)
+        if tally.outputs > 600:
+            break
     assert not tally.violations
-    assert tally.outputs > 300
+    assert tally.outputs > 600
 
 
 def test_forged_graphs_stay_within_the_bound() -> None:
