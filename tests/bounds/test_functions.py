@@ -104,7 +104,7 @@ LIBRARIES: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], str, dict[str
 @pytest.mark.parametrize("dtype", NUMBERS)
 @pytest.mark.parametrize("name", LIBRARIES)
 def test_libraries_keep_what_is_assumed_of_them(name: str, dtype: str, rng: np.random.Generator) -> None:
-    """Half of the assumption at most. float32 against float64; float64 against fifty digits on fewer points. Where nothing is assumed, it would not hold."""
+    """Three quarters of the assumption at most: float32 against float64, float64 against fifty digits. Where nothing is assumed, it would not hold."""
     torch_function, operator, attrs = LIBRARIES[name]
     x = wide(dtype, rng)
     x = x if dtype == "float32" else x[:: len(x) // 1500]
@@ -117,7 +117,7 @@ def test_libraries_keep_what_is_assumed_of_them(name: str, dtype: str, rng: np.r
         answers["onnxruntime"] = other
     u = float(np.finfo(x.dtype).eps) / 2
     unit = u * np.abs(x).astype(np.float64) if name in GATED else np.full(len(x), u)
-    allowed = LIBRARY / 2 * unit + float(np.finfo(x.dtype).smallest_normal)
+    allowed = LIBRARY * 0.75 * unit + float(np.finfo(x.dtype).smallest_normal)
     for library, got in answers.items():
         if dtype == "float32":
             off = np.abs(got.astype(np.float64) - truth[0]) - truth[1]

@@ -14,10 +14,11 @@ from lumpnet.bounds.registry import RULES
 from lumpnet.domain import boxes
 from lumpnet.errors import NoBound, NoExactValue
 from lumpnet.exact import fractions
-from lumpnet.ir import Graph
+from lumpnet.ir import Graph, Node
 from lumpnet.ops import kinds
 from lumpnet.ops.sites import run
-from tests.bounds.executions import REFUSALS, all_ways, inside, nearly, real, widened, worst
+from tests.bounds.cases import chain
+from tests.bounds.executions import REFUSALS, all_ways, by_torch, inside, nearly, real, widened, worst
 from tests.laws.test_operators import examples
 
 KNOWN = pytest.mark.parametrize("kind", sorted(RULES))
@@ -81,6 +82,42 @@ def test_the_range_holds_every_value(kind: str, wide: float, rng: np.random.Gene
             (y,) = nearly(graph, xs)
             slack = 1e-12 * (1 + np.abs(y))
             assert ((y >= found.lo - slack) & (y <= found.hi + slack)).all(), graph
+
+
+SUMS = ["linear", "conv", "conv_transpose", "avg_pool", "adaptive_avg_pool", "mean", "sum"]
+ROUNDING = [*SUMS, "add", "mul", "add_constant", "mul_constant", "div_constant", "leaky_relu", "prelu"]
+
+
+@pytest.mark.parametrize("kind", ROUNDING)
+def test_the_range_holds_to_the_last_bit(kind: str, rng: np.random.Generator) -> None:
+    """With numbers that fill a float64: the exact value is inside, where the float64 value is not the exact one."""
+    missed = 0
+    for graph in graphs(kind, rng, "float64"):
+        tensors = {name: rng.normal(size=t.shape) + (t != 0) if t.dtype.kind == "f" else t for name, t in graph.tensors.items()}
+        attrs = {**graph.nodes[0].attrs} | ({"slope": 0.1} if kind == "leaky_relu" else {})
+        node = Node(graph.nodes[0].value, kind, graph.nodes[0].inputs, attrs, graph.nodes[0].params)
+        graph = Graph(graph.inputs, (node,), graph.outputs, tensors)
+        xs = {v.name: rng.normal(size=(1, *(int(d or 0) for d in v.shape[1:]))) for v in graph.inputs}
+        found = known(ranges(graph, {name: Box(x[0], x[0]) for name, x in xs.items()}), "n")
+        exact, near = run(graph, {name: fractions(x) for name, x in xs.items()})["n"][0], run(graph, xs)["n"][0]
+        low, high = (np.vectorize(Fraction, otypes=[object])(end) for end in (found.lo, found.hi))
+        assert ((exact >= low) & (exact <= high)).all(), graph
+        missed += int((np.vectorize(Fraction, otypes=[object])(near) != exact).sum())
+    assert missed
+
+
+def test_attributes_that_the_format_rounds_are_counted() -> None:
+    """0.1 is no float32: limits, slopes and padding are off by its rounding."""
+    tenth = Fraction(0.1)
+    for layer, x, want in [
+        (("hardtanh", {"min": -0.1, "max": 0.1}, {}), 1.0, tenth),
+        (("leaky_relu", {"slope": 0.1}, {}), -1.0, -tenth),
+        (("pad", {"pads": [[0, 1]], "mode": "constant", "value": 0.1}, {}), 0.0, tenth),
+    ]:
+        graph = chain([1], layer)
+        y = by_torch(graph)({"x": np.full((1, 1), x, np.float32)})[0].reshape(-1)[-1]
+        off = abs(Fraction(float(y)) - want)
+        assert 0 < off <= Fraction(executed(graph, Box(x, x)).bound or 0.0)
 
 
 @KNOWN
