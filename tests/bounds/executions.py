@@ -31,7 +31,7 @@ Execution = Callable[[Batch], list[Array]]
 BATCHES = (1, 2, 3, 8, 33)
 onnxruntime.set_default_logger_severity(4)
 _ORT = onnxruntime.capi.onnxruntime_pybind11_state
-REFUSALS = (RuntimeError, _ORT.NotImplemented, _ORT.InvalidArgument, _ORT.Fail)
+REFUSALS = (RuntimeError, ValueError, _ORT.NotImplemented, _ORT.InvalidArgument, _ORT.Fail)
 """How libraries say that they do not run this."""
 
 

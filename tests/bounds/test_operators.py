@@ -10,13 +10,14 @@ import pytest
 from lumpnet import Box
 from lumpnet.bounds import Range, executed, ranges
 from lumpnet.bounds.functions import MARGIN, gelu_tanh
-from lumpnet.bounds.registry import RULES
+from lumpnet.bounds.registry import RULES, Computed, Execution, rule_for
+from lumpnet.bounds.rounding import ARITHMETIC
 from lumpnet.domain import boxes
 from lumpnet.errors import NoBound, NoExactValue
 from lumpnet.exact import fractions
 from lumpnet.ir import Graph, Node
 from lumpnet.ops import kinds
-from lumpnet.ops.sites import run
+from lumpnet.ops.sites import run, sites
 from tests.bounds.cases import chain
 from tests.bounds.executions import REFUSALS, all_ways, by_torch, inside, nearly, real, widened, worst
 from tests.laws.test_operators import examples
@@ -169,6 +170,28 @@ def test_every_execution_is_within_the_bound(kind: str, dtype: str, rng: np.rand
         exact = real(graph, {name: x[:1] for name, x in xs.items()})
         for way, outputs in answers if exact is not None else ():
             assert not worst([y[:1] for y in outputs], exact, bound, graph)[1], f"{way}: {graph}"
+
+
+@KNOWN
+def test_errors_of_the_operands_pass(kind: str, rng: np.random.Generator) -> None:
+    """Operands that are off by as much as is told of them, to either side or by less: the value is off by no more than the rule says."""
+    seen = 0.0
+    for graph in graphs(kind, rng, "float32"):
+        graph = widened(graph)
+        domain = some_box(graph, rng, float(rng.choice([0.0, 0.5])))
+        found = ranges(graph, domain)
+        off = {v.name: rng.integers(0, 3, size=known(found, v.name).lo.shape) / 4 for v in graph.inputs}
+        operands = [Computed(known(found, name), off[name]) for name in graph.nodes[0].inputs]
+        (site,) = sites(graph)
+        told = rule_for(site).error(site, operands, known(found, "n"), Execution(ARITHMETIC["float32"]))
+        xs = inside(boxes(domain, graph.inputs), 60, rng)
+        moved = {name: x + off[name] * rng.choice([-1, 1, 1, -1, 0.5, 0], size=(60, *[1] * (x.ndim - 1))) for name, x in xs.items()}
+        mixed = {name: x + off[name] * rng.choice([-1, 1], size=x.shape) for name, x in xs.items()}
+        for other in (moved, mixed):
+            change = np.abs(run(graph, other)["n"] - run(graph, xs)["n"])
+            assert (change <= told + 1e-9 * (1 + np.abs(told))).all(), graph
+            seen = max(seen, float(change.max(initial=0)))
+    assert seen > 0 or kind == "constant"
 
 
 MOVES = ["reshape", "permute", "index_select", "concat", "identity", "dropout", "upsample", "max_pool", "adaptive_max_pool", "relu", "amax", "amin", "constant"]
