@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from lumpnet.bounds.rounding import ARITHMETIC
 from lumpnet.domain import boxes
 from lumpnet.errors import NoBound, NoExactValue
 from lumpnet.exact import fractions
-from lumpnet.ir import Graph, Node
+from lumpnet.ir import Graph, Node, Value
 from lumpnet.ops import kinds
 from lumpnet.ops.sites import run, sites
 from tests.bounds.cases import chain
@@ -119,6 +120,43 @@ def test_attributes_that_the_format_rounds_are_counted() -> None:
         y = by_torch(graph)({"x": np.full((1, 1), x, np.float32)})[0].reshape(-1)[-1]
         off = abs(Fraction(float(y)) - want)
         assert 0 < off <= Fraction(executed(graph, Box(x, x)).bound or 0.0)
+
+
+TINY = 2.0**-75
+WINDOW = {"kernel": [3], "stride": [1], "padding": [0], "ceil_mode": False, "count_include_pad": True, "divisor_override": None}
+UNDERFLOWS: dict[str, tuple[list[int], tuple[str, dict[str, Any], dict[str, Any]], float]] = {
+    "mul_constant": ([1], ("mul_constant", {"axis": 1}, {"factor": np.array(TINY)}), TINY),
+    "div_constant": ([1], ("div_constant", {"axis": 1}, {"divisor": np.array(1 / TINY)}), TINY),
+    "leaky_relu": ([1], ("leaky_relu", {"slope": TINY}, {}), -TINY),
+    "prelu": ([1], ("prelu", {}, {"slope": np.array([TINY])}), -TINY),
+    "batch_norm": ([1], ("batch_norm", {"eps": 0.0}, {"mean": np.zeros(1), "var": np.ones(1), "weight": np.array([TINY])}), TINY),
+    "linear": ([1], ("linear", {}, {"weight": np.array([[TINY]])}), TINY),
+    "mean": ([1, 3], ("mean", {"axes": [2], "keepdim": False}, {}), 2.0**-149),
+    "avg_pool": ([1, 3], ("avg_pool", WINDOW | {"divisor_override": None}, {}), 2.0**-149),
+    "adaptive_avg_pool": ([1, 3], ("adaptive_avg_pool", {"output_size": [1]}, {}), 2.0**-149),
+}
+
+
+@pytest.mark.parametrize("kind", UNDERFLOWS)
+def test_underflows_are_counted(kind: str) -> None:
+    """Products of 2^-150 become 0, and averages of 2^-149 and zeros too."""
+    shape, layer, x = UNDERFLOWS[kind]
+    graph = chain(shape, layer)
+    point = np.full(shape, x)
+    point.reshape(-1)[1:] = 0
+    y = by_torch(graph)({"x": point[None].astype(np.float32)})[0]
+    (exact,) = real(widened(graph), {"x": point[None]}) or [None]
+    assert exact is not None
+    error = abs(Fraction(float(y.reshape(-1)[0])) - exact.reshape(-1)[0])
+    assert 0 < error <= Fraction(executed(graph, Box(point, point)).bound or 0.0)
+
+
+def test_underflow_of_a_product_of_values_is_counted() -> None:
+    value = Value("x", (None, 1))
+    graph = Graph((value,), (Node(Value("y", (None, 1)), "mul", ("x", "x")),), ("y",), {})
+    y = by_torch(graph)({"x": np.full((1, 1), TINY, np.float32)})[0]
+    assert y.item() == 0
+    assert Fraction(TINY) ** 2 <= Fraction(executed(graph, Box(TINY, TINY)).bound or 0.0)
 
 
 @KNOWN
