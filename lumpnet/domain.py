@@ -180,24 +180,13 @@ def _json_box(box: Any, where: str) -> Box:
 
 def _nested(data: Any, where: str) -> Array:
     """Lists of equal length around numbers, as an array of rationals."""
-    shape, level = [], data
-    while isinstance(level, list):
-        shape.append(len(level))
-        level = level[0] if level else None
-    flat = list(_flat(data))
-    if len(flat) != math.prod(shape) or not all(isinstance(q, Fraction) for q in flat):
+    try:
+        out = np.array(data, dtype=object)
+    except ValueError:
+        _refuse(where, "lists nested too deeply, or of unequal depths", "numbers in lists of equal lengths")
+    if not all(isinstance(q, Fraction) for q in out.reshape(-1)):
         _refuse(where, "lists of unequal lengths, or something that is no number", "numbers in lists of equal lengths")
-    out = np.empty(len(flat), dtype=object)
-    out[:] = flat
-    return out.reshape(shape)
-
-
-def _flat(data: Any) -> Iterator[Any]:
-    if not isinstance(data, list):
-        yield data
-        return
-    for part in data:
-        yield from _flat(part)
+    return out
 
 
 def _ball(text: str) -> Box:
@@ -233,8 +222,10 @@ def _array(path: str) -> Array:
             if dtype.hasobject or dtype.kind not in "fiu" or file.tell() + math.prod(shape) * dtype.itemsize != len(data):
                 raise ValueError(f"{dtype} of shape {shape} in {len(data)} bytes")
         array: Array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError, SyntaxError, TypeError) as problem:
-        raise DomainError(path, f"not an array of numbers ({problem})", "a .npy file of real numbers", "numpy.save(path, centre)") from problem
+    except Exception as problem:  # numpy evaluates the header as a literal, which can fail in many ways
+        raise DomainError(
+            path, f"not an array of numbers ({' '.join(str(problem).split())[:100]})", "a .npy file of real numbers", "numpy.save(path, centre)"
+        ) from problem
     if not np.isfinite(array).all():
         _refuse(path, "NaN or infinity", "finite numbers")
     return array

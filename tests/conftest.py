@@ -12,6 +12,7 @@ import pytest
 def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("LUMPNET_SEED", str(secrets.randbelow(2**31)))
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -4,6 +4,7 @@ Every number here is outward rounded: it is computed in float64 by the same
 theorem about sums (`rounding`) that it is used to claim.
 """
 
+from lumpnet.bounds import kinds as _kinds  # noqa: F401  (fills the registry)
 from lumpnet.bounds.executed import CLAIM, Executed, apart, executed, execution_dtype
 from lumpnet.bounds.outward import Range
 from lumpnet.bounds.ranges import ranges

@@ -18,8 +18,8 @@ from lumpnet.ops import Site
 from lumpnet.ops.sites import sites
 
 CLAIM = (
-    "any order of summation, with or without FMA, rounding to nearest with gradual underflow; operator by operator, sums directly: "
-    "no Winograd or FFT convolution, no TF32, no flushing to zero, no layers fused or folded before running"
+    "any order of summation, with or without FMA, rounding to nearest with gradual underflow, every value in this format; operator by operator, "
+    "sums directly: no Winograd or FFT convolution, no TF32 or bfloat16, no flushing to zero, no layers folded before running"
 )
 """What executions the bound speaks of."""
 LIBRARIES = "tanh, sigmoid, silu, gelu within 16 u of the true value (silu, gelu: 16 u |x|), exp within 8 u relatively"

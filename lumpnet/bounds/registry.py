@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import TypeVar
 
 import numpy as np
@@ -74,10 +72,6 @@ def bounds(*kinds: str) -> Callable[[type[R]], type[R]]:
 
 def rule_for(site: Site) -> Rule:
     """Raises `NoBound` for a kind that nobody registered: there is no guess."""
-    if not RULES:
-        package = import_module("lumpnet.bounds.kinds")
-        for module in iter_modules(package.__path__):
-            import_module(f"{package.__name__}.{module.name}")
     kind = site.node.kind
     if kind not in RULES:
         raise NoBound(site.node.name, f"operator {site.attrs['target'] if kind == 'opaque' else kind} is not known here", "an operator with a rule for bounds")

@@ -43,12 +43,15 @@ HERE = ARITHMETIC["float64"]
 
 
 def growth(n: Numbers, u: float) -> Array:
-    """A bound above (1 + u)^n - 1: with t = n u <= 1 it is at most e^t - 1 <= t + t^2/2 + t^3/4."""
+    """A bound above (1 + u)^n - 1 for n u <= 1: its terms n u and n (n-1) u^2 / 2, and a quarter of n (n-1) (n-2) u^3 for all others.
+
+    The term of u^j is at most n (n-1) (n-2) u^3 / j!, and 1/3! + 1/4! + ... = e - 5/2 < 1/4.
+    """
     t = np.multiply(n, u)  # exact: u is a power of two
     if np.max(t, initial=0) > 1:
         raise NoBound("rounding", f"a sum of {int(np.max(n))} terms, too many for u = {u}", "shorter sums, or float64")
-    square = mul_up(t, t)
-    return add_up(t, add_up(mul_up(square, 0.5), mul_up(mul_up(square, t), 0.25)))
+    square = mul_up(t, t - u)
+    return add_up(t, add_up(mul_up(square, 0.5), mul_up(mul_up(square, t - 2 * u), 0.25)))
 
 
 class Formula:

@@ -1,1 +1,7 @@
-"""One rule a file; `registry.rule_for` finds them."""
+"""What is known of each operator kind, a family a file. Importing registers."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
