@@ -100,8 +100,9 @@ ZERO_ROW = -1
 def alike(forms: np.ndarray, rows: np.ndarray) -> dict[int, np.ndarray]:
     """Groups of several rows with the same key, in order of their first rows; rows whose forms all vanish under ZERO_ROW."""
     keys, first, inverse, counts = np.unique(directions(forms), return_index=True, return_inverse=True, return_counts=True)
-    by_key = np.split(rows[np.argsort(inverse, kind="stable")], np.cumsum(counts)[:-1])
-    return {int(keys[k]): by_key[k] for k in np.argsort(first) if counts[k] > 1 or keys[k] == ZERO_ROW}
+    order, begins = np.argsort(inverse, kind="stable"), np.cumsum(counts) - counts
+    several = [k for k in np.argsort(first) if counts[k] > 1 or keys[k] == ZERO_ROW] if len(keys) < len(rows) or ZERO_ROW in keys else []
+    return {int(keys[k]): rows[order[begins[k] : begins[k] + counts[k]]] for k in several}
 
 
 def _pairs(groups: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -57,6 +57,7 @@ def measure(original: Path, repeat: int) -> dict[str, float]:
     lumpnet.reduce(Network(perceptron((4, 8, 2))))  # what is imported at the first use
     start = resident()
     for _ in range(repeat):
+        reduced.unlink(missing_ok=True)  # freeing the pages of the last one takes time too
         forget()
         seconds, phases = timed(reduce)
         note(reduce=seconds, reduce_peak=peak() - start, **{f"reduce: {phase}": part for phase, part in phases.items()})
