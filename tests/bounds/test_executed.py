@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ from lumpnet.cli.console import above, below
 from lumpnet.domain import boxes
 from lumpnet.errors import DomainError, NoBound
 from lumpnet.evidence.executing import able_to_differ
-from lumpnet.ir import Graph
+from lumpnet.ir import Graph, Node, Value
 from lumpnet.lower.torch import lower_graph
 from lumpnet.ops.sites import run
 from lumpnet.testing import FAMILIES, planted
-from lumpnet.verdict import Proved
+from lumpnet.verdict import Proved, Unknown
 from tests.bounds.campaign import Tally, check, forged_cases, main
 from tests.bounds.cases import ADVERSARIES, RELU, case, chain, ladder, linear
 from tests.bounds.executions import by_torch, inside, nearly, widened, worst
@@ -137,6 +138,13 @@ def test_an_unobserved_unit_that_overflows_has_no_bound() -> None:
     assert executed(graph, Box(0, 0.5)).reason is None
 
 
+def test_a_sum_of_values_that_may_overflow_has_no_bound() -> None:
+    value = Value("x", (None, 1))
+    graph = Graph((value,), (Node(Value("y", (None, 1)), "add", ("x", "x")),), ("y",), {})
+    assert "overflow float32" in no_bound(graph, Box(0, 0.75 * BIG))
+    assert executed(graph, Box(0, 0.4 * BIG)).reason is None
+
+
 def test_the_edge_of_overflow_is_on_the_safe_side() -> None:
     """Up to where sums round to infinity there is no bound, and just below there is."""
     for scale, bounded in ((1.0, False), (1 - 2.0**-20, True)):
@@ -243,6 +251,14 @@ def test_observed_is_never_above_certified(family: str, seed: int) -> None:
         assert found.observed is not None
         if found.bound is not None:
             assert found.observed <= found.bound
+
+
+def test_networks_that_are_not_proved_equal_have_no_bound_for_both() -> None:
+    result = lumpnet.reduce(three(), torch.zeros(2, 1))
+    found = replace(result, verdict=Unknown("somebody lost the proof")).executed(Box(0, 1))
+    assert found.bound is None
+    assert found.reason == "no bound: the networks are not proved equal"
+    assert found.observed is not None
 
 
 def test_networks_of_two_formats_share_their_inputs() -> None:

@@ -17,7 +17,7 @@ import pytest
 from lumpnet import Box
 from lumpnet.bounds import executed
 from lumpnet.bounds.outward import Array, mul_up
-from lumpnet.bounds.rounding import ARITHMETIC, THEOREM, Arithmetic, Formula, growth
+from lumpnet.bounds.rounding import ARITHMETIC, THEOREM, Arithmetic, Formula, growth, raised
 from tests.bounds.cases import chain, linear
 from tests.bounds.executions import by_torch, fused
 
@@ -214,6 +214,20 @@ def test_torch_reaches_a_part_of_the_bound() -> None:
     (y,) = by_torch(graph)({"x": x})
     exact = sum(Fraction(float(v)) for v in x[0])
     assert abs(Fraction(float(y[0, 0])) - exact) <= Fraction(executed(graph, Box(x[0], x[0]), "float32").bound or 0.0)
+
+
+def test_raised_is_above_the_exact_sum(rng: np.random.Generator) -> None:
+    """Where numpy's sum is below it, and in general."""
+    below = 0
+    for k in (1, 2, 3, 50, 400):
+        for _ in range(20):
+            w, x = rng.random((1, k)), rng.random(k)
+            exact = sum(Fraction(a) * Fraction(b) for a, b in zip(w[0].tolist(), x.tolist(), strict=True))
+            computed, count = w @ x, np.array([k])
+            assert exact <= Fraction(float(raised(computed, count, count)[0])) <= exact * (1 + Fraction(k + 4, 2**51))
+            below += Fraction(float(computed[0])) < exact
+    assert below
+    assert Fraction(float(raised(np.zeros(1), np.array([3]), np.array([3]))[0])) >= 3 * Fraction(1, 2**1075)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
