@@ -4,7 +4,7 @@
     python -m tests.benchmarks.peers certify [--timeout 60]
 
 The other tools are not dependencies of lumpnet: run this in an environment that has lumpnet and
-`torch-pruning` (1.6.0) or `onnxsim` (0.8.1). Each line gives seconds of both in one
+`torch-pruning` (1.6.1) or `onnxsim` (0.8.1). Each line gives seconds of both in one
 process, on a network that half of the units of are redundant where that matters.
 """
 
@@ -66,7 +66,7 @@ def copied(model: torch.nn.Module) -> torch.nn.Module:
 
 
 def certify(timeout: float) -> None:
-    """Prove that a perceptron, half of whose hidden units are copies, equals its reduction."""
+    """Prove that a perceptron, half of whose hidden units are copies, equals its reduction. onnxsim needs a batch of fixed size, and is told the box 0:1."""
     import onnx
     from onnxsim.certify import certify as prove
 
@@ -77,12 +77,19 @@ def certify(timeout: float) -> None:
         original = Network(perceptron(widths, redundant=True))
         seconds, found = timed(lambda original=original: lumpnet.reduce(original))
         assert isinstance(found.verdict, Proved)
-        one, two = (onnx.load_from_string(onnx_bytes(n)) for n in (found.original, found.network))
-        spent, report = timed(lambda one=one, two=two: prove(one, two, timeout_ms=int(1000 * timeout), total_timeout_ms=int(1000 * timeout)))
+        one, two = (of_one_example(onnx.load_from_string(onnx_bytes(n))) for n in (found.original, found.network))
+        spent, report = timed(lambda one=one, two=two: prove(one, two, {"x": (0.0, 1.0)}, timeout_ms=int(1000 * timeout), total_timeout_ms=int(1000 * timeout)))
         answer = ", ".join(sorted({str(s) for s in report.outputs.values()}))
         size = sum(int(np.prod(t.shape)) for t in original.graph.tensors.values())
         check = found.seconds["check"]
         print(f"{'-'.join(map(str, widths)):<24}{size:>12,}{answer[:28]:>30}{spent:>8.2f} s{seconds - check:>14.3f} s{check:>6.3f} s", flush=True)
+
+
+def of_one_example(model: Any) -> Any:
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    del model.graph.value_info[:]
+    return model
 
 
 def main() -> None:
