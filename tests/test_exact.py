@@ -26,7 +26,7 @@ from lumpnet.exact import (
 )
 from lumpnet.exact.fingerprint import P, residue, residues
 from lumpnet.exact.integers import Scaled
-from lumpnet.ops.rows import confirmed
+from lumpnet.ops.rows import _all_apart, confirmed
 
 floats32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
 floats64 = st.floats(allow_nan=False, allow_infinity=False)
@@ -182,3 +182,15 @@ def test_rows_confirmed_in_floats_are_multiples(a: np.ndarray, factor: float) ->
         assert all(Fraction(float(y)) == ratio * Fraction(float(x)) for x, y in zip(a[i].reshape(-1), b[i].reshape(-1), strict=True))
     if factor in (1.0, -1.0):
         assert same.all()
+
+
+@given(st.one_of(arrays("float32", floats32), arrays("float64", floats64)), factors)
+def test_rows_that_two_entries_tell_apart_are_no_multiples(a: np.ndarray, factor: float) -> None:
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        b = (a * a.dtype.type(factor)).astype(a.dtype)
+    for i, (one, two) in enumerate(zip(a, b, strict=True)):
+        multiple = one.any() and all(
+            Fraction(float(y)) == Fraction(factor) * Fraction(float(x)) for x, y in zip(one.flat, two.flat, strict=True) if np.isfinite(y)
+        )
+        if multiple and np.isfinite(two).all():
+            assert not _all_apart(np.concatenate([a, b[i : i + 1]]))

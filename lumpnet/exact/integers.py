@@ -137,7 +137,7 @@ class Merge:
     @cached_property
     def plain(self) -> bool:
         """Whether the sums are the columns as they are."""
-        return self.starts is None and len(self.columns) == len(self.classes) and bool((self.weights == self.denominator).all())
+        return self.starts is None and len(self.columns) == len(self.classes) and all(s is ONE or s == 1 for s in self.scales.tolist())
 
     @cached_property
     def headroom(self) -> int:

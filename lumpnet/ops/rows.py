@@ -68,6 +68,8 @@ def row_classes(weight: np.ndarray, merge: Merge) -> Iterator[Class]:
     rest of the weights need not be read. Floats confirm where they are exact; what
     is left is told apart by fingerprints of all sums, and integers decide.
     """
+    if merge.plain and _all_apart(weight):
+        return
     left = np.arange(len(weight))
     if merge.count > 4 * _SAMPLED:
         picked = np.zeros(merge.count + 1, dtype=bool)
@@ -95,6 +97,18 @@ def row_classes(weight: np.ndarray, merge: Merge) -> Iterator[Class]:
 
 _SAMPLED = 16
 ZERO_ROW = -1
+
+
+def _all_apart(weight: np.ndarray) -> bool:
+    """Whether two entries of each row tell all rows apart: their quotient, correctly rounded, is the same for all multiples of a row."""
+    flat = weight.reshape(len(weight), -1)
+    if flat.shape[1] < 2:
+        return False
+    top, bottom = flat[:, flat.shape[1] // 3].astype(np.float64), flat[:, flat.shape[1] * 2 // 3].astype(np.float64)
+    if not bottom.all():
+        return False
+    with np.errstate(over="ignore", under="ignore"):
+        return len(np.unique(top / bottom)) == len(weight)
 
 
 def alike(forms: np.ndarray, rows: np.ndarray) -> dict[int, np.ndarray]:
