@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from lumpnet.certificate import strict_json
 from lumpnet.check.files import NetworkFile, Tensor
@@ -19,6 +19,9 @@ from lumpnet.check.numbers import Array
 from lumpnet.check.outcome import Unsure
 from lumpnet.check.relation import Relation, Shape
 from lumpnet.errors import FileError
+
+if TYPE_CHECKING:
+    from lumpnet.check.effect import Rule
 
 KEY = "lumpnet"
 FORMAT = 1
@@ -108,7 +111,7 @@ class Kind:
     or `Unsure`, and returns in words what it checked; `counterpart(case)` says which kinds and inputs the reduced node may have,
     with the same attributes except those in `free`; inputs None are any. Attributes in `training` may be absent: they mean nothing in evaluation.
     The inputs have the output's dtype, or one of `operands` where that is given.
-    `partial(node, input shapes)`: it may be undefined somewhere.
+    `partial(node, input shapes)`: it may be undefined somewhere. `effect`: what rounded weights before or in it do behind it (None: not known).
     """
 
     shape: Callable[[Node, list[Shape]], Shape]
@@ -123,6 +126,7 @@ class Kind:
     opaque: bool = False
     partial: Callable[[Node, list[Shape]], bool] = nowhere
     operands: tuple[str, ...] = ()
+    effect: Rule | None = None
 
 
 def read_graph(file: NetworkFile, kinds: Mapping[str, Kind]) -> Network:

@@ -7,11 +7,14 @@ discharged and every node of the reduced network accounted for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from lumpnet.certificate import MAX_BYTES, Certificate, UnknownVersion, loads
+from lumpnet.certificate import MAX_BYTES, Certificate, Effect, UnknownVersion, loads
+from lumpnet.check.effect import effect
 from lumpnet.check.files import NetworkFile, read_bytes, read_network_file
 from lumpnet.check.graph import Case, Network, Node, read_graph
 from lumpnet.check.outcome import Refusal, Unsure
@@ -74,13 +77,41 @@ def _check(files: tuple[NetworkFile, NetworkFile], claim: Certificate) -> Verdic
     relations = _relations(g, claim)
     _same_interface(g, h, relations)
     pairs = _pairs(g, h, relations)
-    discharged = {node.name: _discharge(_case(node, pairs[node.name], relations, claim.rounding, (g.dtype, h.dtype))) for node in g.nodes}
+    cases = [_case(node, pairs[node.name], relations, claim.rounding, (g.dtype, h.dtype)) for node in g.nodes]
+    exact = {case.node.name for case in cases if claim.effect is not None and _exact(case)}
+    discharged = {case.node.name: "its numbers are exact" if case.node.name in exact else _discharge(case) for case in cases}
     undone = [node.name for node in g.nodes if not isinstance(discharged.get(node.name), str)]
     if undone or claim.verdict != "exact" or claim.rounding not in _STATEMENTS:
         return Unknown(f"node {undone[0]!r} was not examined" if undone else "the certificate claims what this checker does not decide")
     opaque = sorted({str(node.attrs["target"]) for node in g.nodes if KINDS[node.kind].opaque and not relations[node.name].absent})
+    says = _STATEMENTS[claim.rounding], *_effect(h, {node.name for node in h.nodes} - exact, claim.effect), *_outside(g)
     trusted = ("lumpnet.check", *(f"{name} gives equal results for equal arguments" for name in opaque))
-    return Proved("exact", claim.rounding, (_STATEMENTS[claim.rounding], *_outside(g)), trusted)
+    return Proved("exact", claim.rounding if claim.effect is None else "bounded", says, trusted)
+
+
+def _exact(case: Case) -> bool:
+    """Whether the obligation holds without any rounding, so that the node's numbers are the quotient's own."""
+    with suppress(Refusal):
+        return isinstance(_discharge(replace(case, rounding="none")), str)
+    return False
+
+
+def _effect(h: Network, rounded: set[str], claim: Effect | None) -> tuple[str, ...]:
+    """What rounding does at the outputs, computed again. Raises `Unsure` where less is claimed."""
+    if claim is None:
+        return ()
+    own, _ = effect(h, KINDS, rounded, claim.box)
+    if not (own.alpha <= claim.alpha and own.beta <= claim.beta):
+        raise Unsure("claim.effect", f"it claims {shown_effect(claim)}, and the checker itself finds {shown_effect(own)}")
+    which = "on every input x" if claim.box is None else "on every input in the certificate's box"
+    how = ", with |x| the largest absolute entry of its real numbers" if claim.box is None else ""
+    what = "no output entry of the reduced network, in real arithmetic on its stored weights, is further from the exact quotient's than"
+    return (f"{which}, {what} {shown_effect(claim)}{how}",)
+
+
+def shown_effect(effect: Effect) -> str:
+    """`alpha + beta |x|`, or `alpha` on a box."""
+    return f"{effect.alpha!r}" + (f" + {effect.beta!r} |x|" if effect.box is None else "")
 
 
 def _outside(g: Network) -> tuple[str, ...]:

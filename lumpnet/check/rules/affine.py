@@ -10,7 +10,7 @@ positions (THEORY section 2).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, cached_property
@@ -18,6 +18,7 @@ from functools import cache, cached_property
 import numpy as np
 
 from lumpnet.certificate import Surd
+from lumpnet.check.effect import Near, Step, up
 from lumpnet.check.graph import Case, Counterpart, Kind, Node, integer, integers, kept_inputs
 from lumpnet.check.numbers import BUDGET, PRECISION, Array, bits, fractions, integer_parts, misfits, room_for_sums, segment_sums, shown, times
 from lumpnet.check.outcome import Refusal, Unsure
@@ -503,13 +504,34 @@ def _conv_transpose(case: Case) -> str:
     return Affine(case, inn, out, _groups(case.node), gather).check()
 
 
+def _effect(step: Step, ins: Sequence[Near]) -> Near:
+    """apart' = (|W| + H) apart + H size + h and size' = |W| size + |b|, sums over all taps; a convolution's positions are taken together."""
+    (x,), (weight, bias), groups = ins, _tensors(step.node), _groups(step.node)
+    rows, columns, taps = weight.shape
+    n, per_group = 2 * columns + taps + 4, max(rows // groups, 1)
+    units = 1 if step.node.kind != "linear" else len(step.node.shape) - 1
+    x = x.most(range(units + 1, len(step.node.shape))).each(lambda a: np.moveaxis(a, units, -1))
+    x = x.each(lambda a: np.broadcast_to(a, (*a.shape[:-1], columns * groups)))
+    size, apart = (np.zeros((*x.size.shape[:-1], rows)) for _ in range(2))
+    for start in range(0, rows, block := max(_BLOCK * 32 // max(columns * taps, 1), 1)):
+        for group in range(start // per_group, (min(start + block, rows) - 1) // per_group + 1):
+            at = slice(max(start, group * per_group), min(start + block, (group + 1) * per_group))
+            read = slice(group * columns, (group + 1) * columns)
+            w, off = np.abs(weight[at].astype(np.float64)).sum(axis=2).T, step.off(weight[at]).sum(axis=2).T
+            size[..., at] = x.size[..., read] @ w
+            apart[..., at] = x.apart[..., read] @ (w + off) + x.size[..., read] @ off
+    size[0] += np.abs(bias.astype(np.float64))
+    apart[0] += step.off(bias)
+    return Near(up(size, n), up(apart, n)).each(lambda a: np.moveaxis(a, -1, units))
+
+
 def _affine_counterpart(case: Case) -> Counterpart:
     """Where the input has gone, what is left are constants."""
     return any_input(case) if case.ins[0].absent else kept_inputs(case)
 
 
 KINDS = {
-    "linear": Kind(_linear_shape, _linear, roles=("weight",), optional=("bias",), counterpart=_affine_counterpart),
+    "linear": Kind(_linear_shape, _linear, roles=("weight",), optional=("bias",), counterpart=_affine_counterpart, effect=_effect),
     "conv": Kind(
         _conv_shape,
         _conv,
@@ -518,6 +540,7 @@ KINDS = {
         attrs={"stride": integers(1), "padding": integers(0), "dilation": integers(1), "groups": integer(1)},
         free=("groups",),
         counterpart=_affine_counterpart,
+        effect=_effect,
     ),
     "conv_transpose": Kind(
         _transposed_shape,
@@ -527,5 +550,6 @@ KINDS = {
         attrs={"stride": integers(1), "padding": integers(0), "output_padding": integers(0), "dilation": integers(1), "groups": integer(1)},
         free=("groups",),
         counterpart=_affine_counterpart,
+        effect=_effect,
     ),
 }

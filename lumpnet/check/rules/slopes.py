@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 
+from lumpnet.check.effect import Near, Step, bent_by
 from lumpnet.check.graph import Case, Kind, Node
 from lumpnet.check.numbers import compare, fractions, scale_real
 from lumpnet.check.outcome import Refusal
@@ -64,4 +66,9 @@ def _reduced_slopes(case: Case, out: Relation, own: np.ndarray) -> None:
         raise Refusal(case.where, f"the reduced slope of column {bad[0]} is another one", f"{wanted[bad[0]]!r}, that of its representative")
 
 
-KINDS = {"prelu": Kind(_shape, _prelu, roles=("slope",))}
+def _effect(step: Step, ins: Sequence[Near]) -> Near:
+    slope = step.along(np.maximum(np.abs(step.exact("slope")), 1.0), 1)
+    return bent_by(step, ins[0], slope, slope)
+
+
+KINDS = {"prelu": Kind(_shape, _prelu, roles=("slope",), effect=_effect)}
