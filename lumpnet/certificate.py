@@ -253,7 +253,7 @@ def _effect(value: object) -> Effect:
 def _interval(where: str, value: object) -> tuple[Bounds, Bounds]:
     entry = _keys(where, value, _SIDES)
     low, high = (tuple(_number(f"{where}.{side}", v) for v in (ends if isinstance(ends, list) else [ends])) for side in _SIDES for ends in [entry[side]])
-    if 1 not in (len(low), len(high)) and len(low) != len(high):
+    if not low or not high or (1 not in (len(low), len(high)) and len(low) != len(high)):
         _refuse(where, f"{len(low)} lower and {len(high)} upper bounds", "as many, or one for all")
     if any(low[k % len(low)] > high[k % len(high)] for k in range(max(len(low), len(high)))):
         _refuse(where, "a lower bound above the upper one", "an interval with a point")

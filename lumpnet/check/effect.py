@@ -132,14 +132,18 @@ class Bend:
     most: float = np.inf
 
 
-def bent(bend: Bend | Callable[[Mapping[str, Any]], Bend]) -> Rule:
-    """The rule of a function of one number; what the attributes say, it is told."""
+@dataclass(frozen=True)
+class Bent:
+    """The rule of a function of one number, which may depend on the attributes."""
 
-    def rule(step: Step, ins: Sequence[Near]) -> Near:
-        (x,), f = ins, bend if isinstance(bend, Bend) else bend(step.node.attrs)
-        return bent_by(step, x, np.asarray(f.slope), np.asarray(f.slope if f.gain is None else f.gain), f.at_zero, f.most)
+    bend: Bend | Callable[[Mapping[str, Any]], Bend]
 
-    return rule
+    def of(self, attrs: Mapping[str, Any]) -> Bend:
+        return self.bend if isinstance(self.bend, Bend) else self.bend(attrs)
+
+    def __call__(self, step: Step, ins: Sequence[Near]) -> Near:
+        f = self.of(step.node.attrs)
+        return bent_by(step, ins[0], np.asarray(f.slope), np.asarray(f.slope if f.gain is None else f.gain), f.at_zero, f.most)
 
 
 def bent_by(step: Step, x: Near, slope: Array, gain: Array, at_zero: float = 0.0, most: float = np.inf) -> Near:

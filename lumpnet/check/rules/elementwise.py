@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from lumpnet.certificate import Real
-from lumpnet.check.effect import Bend, Rule, bent
+from lumpnet.check.effect import Bend, Bent, Rule
 from lumpnet.check.effect import same as unchanged
 from lumpnet.check.graph import Case, Kind, Node, number
 from lumpnet.check.numbers import compare, same, scale_real
@@ -107,11 +107,11 @@ def _limited(attrs: Attrs) -> Bend:
 KINDS = {
     "identity": function(_any_row, _same_value, unchanged),
     "dropout": function(_any_row, _same_value, unchanged, p=number),
-    "relu": function(_positive, _rectified, bent(Bend())),
-    "leaky_relu": function(_positive, _leaky, bent(lambda attrs: Bend(max(1.0, abs(attrs["slope"])))), slope=number),
-    "tanh": function(odd, _at_zero(ZERO), bent(Bend(most=1.0))),
-    "sigmoid": function(_mirrored, _at_zero(HALF), bent(Bend(0.25, at_zero=0.5, most=1.0))),
-    "silu": function(exactly, _at_zero(ZERO), bent(Bend(1.1, gain=1.0))),
-    "gelu": function(exactly, _at_zero(ZERO), bent(Bend(1.13, gain=1.0)), approximate=lambda value: value in ("none", "tanh")),
-    "hardtanh": function(_clip_row, _clipped, bent(_limited), min=number, max=number),
+    "relu": function(_positive, _rectified, Bent(Bend())),
+    "leaky_relu": function(_positive, _leaky, Bent(lambda attrs: Bend(max(1.0, abs(attrs["slope"])))), slope=number),
+    "tanh": function(odd, _at_zero(ZERO), Bent(Bend(most=1.0))),
+    "sigmoid": function(_mirrored, _at_zero(HALF), Bent(Bend(0.25, at_zero=0.5, most=1.0))),
+    "silu": function(exactly, _at_zero(ZERO), Bent(Bend(1.1, gain=1.0))),
+    "gelu": function(exactly, _at_zero(ZERO), Bent(Bend(1.13, gain=1.0)), approximate=lambda value: value in ("none", "tanh")),
+    "hardtanh": function(_clip_row, _clipped, Bent(_limited), min=number, max=number),
 }

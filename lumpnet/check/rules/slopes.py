@@ -50,11 +50,11 @@ def _constants_bent(rows: Rows, slopes: np.ndarray) -> Rows:
     values, which = np.unique(slopes, return_inverse=True)
     exact = fractions(values)
 
-    def bent(law: Law, slope: Fraction) -> Law:
+    def Bent(law: Law, slope: Fraction) -> Law:
         return (ZERO, scale_real(slope, law[1])) if law[0] == 0 and compare(law[1], ZERO) < 0 else law
 
     pairs, _, number = distinct(rows.law, which.reshape(-1))
-    return replace(rows, law=number, laws=[bent(rows.laws[mine], exact[its]) for mine, its in pairs])
+    return replace(rows, law=number, laws=[Bent(rows.laws[mine], exact[its]) for mine, its in pairs])
 
 
 def _reduced_slopes(case: Case, out: Relation, own: np.ndarray) -> None:
