@@ -485,5 +485,12 @@ def test_reduced_networks_are_as_close_as_claimed_in_exact_arithmetic(family: st
             for name in lifted.graph.outputs:
                 gap = max(abs(a - b) for a, b in zip(one[name].reshape(-1), two[name].reshape(-1), strict=True))
                 assert gap <= Fraction(claim.alpha) + Fraction(claim.beta) * t + noise * max(1, *abs(one[name]).reshape(-1))
-                if family == "mlp":
-                    assert gap > 0
+
+
+def test_such_networks_are_rounded_and_differ(rng: np.random.Generator) -> None:
+    """Or the law above would say nothing."""
+    found = lumpnet.reduce(Lifted(thrice(0, "mlp", "leaky_relu")))
+    x = {v.name: fractions(rng.normal(size=(2, *(n or 0 for n in v.shape[1:])))) for v in found.network.graph.inputs}
+    one, two = run(found.original.graph, x), run(found.network.graph, x)
+    assert (found.rounding, found.as_dict()["rounding"]) == ("bounded", "bounded")
+    assert any((one[name] != two[name]).any() for name in found.network.graph.outputs)
