@@ -10,7 +10,7 @@ import hashlib
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -388,7 +388,7 @@ def reduce(
             for rule, units in count.items():
                 totals[rule] = totals.get(rule, 0) + units
         notes = {"lift": LIFT, "lift_onnx": LIFT_ONNX, "require": require, "dtype": dtype or "as stored"} | _source(model)
-        bounded = _moved(original.graph, network, {name for name, _ in found.quotient.inexact}, domain)
+        bounded = _moved(original.graph, network, found.quotient.inexact, domain)
         written = claim(
             found.outcome, found.kept, (original.sha256, network.sha256), found.quotient.rounding, totals, notes, bounded.effect if bounded else None
         )
@@ -400,10 +400,10 @@ def reduce(
     return Reduction(original, network, written, verdict, per_node, pinned(found.outcome.sites), declined, seconds, bounded)
 
 
-def _moved(original: Graph, network: Network, rounded: set[str], domain: Domain | None) -> Moved | None:
-    if not rounded:
+def _moved(original: Graph, network: Network, inexact: Mapping[tuple[str, str], Any], domain: Domain | None) -> Moved | None:
+    if not inexact:
         return None
-    return moved(_file(network), rounded, None if domain is None else _common(domain, (original, network.graph)))
+    return moved(_file(network), inexact, None if domain is None else _common(domain, (original, network.graph)))
 
 
 def check(original: Any, reduced: Any, certificate: Certificate | str | Path, *, example_inputs: Any = None, smt: bool = False) -> Verdict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context, Decimal
 from typing import Any
@@ -53,11 +53,13 @@ class Moved:
         return {"on": on, **numbers, "informative": self.informative, "largest_output": sizes, "reason": self.reason}
 
 
-def moved(reduced: NetworkFile, rounded: Collection[str], box: Mapping[str, tuple[Array, Array]] | None) -> Moved:
-    """The reduced network's bound where the parameters of the nodes `rounded` are rounded to nearest: for every input, or on a box."""
+def moved(reduced: NetworkFile, inexact: Mapping[tuple[str, str], Array], box: Mapping[str, tuple[Array, Array]] | None) -> Moved:
+    """The reduced network's bound where the numbers `inexact`, by node and role, are rounded to nearest: for every input, or on a box."""
     ends = None if box is None else claimed_box(box)
     try:
-        own, size = effect(read_graph(reduced, KINDS), KINDS, set(rounded), ends)
+        graph = read_graph(reduced, KINDS)
+        exact = {n.name: {role: ~inexact[n.name, role] if (n.name, role) in inexact else True for role in (*n.params, "bias")} for n in graph.nodes}
+        own, size = effect(graph, KINDS, exact, ends)
         return Moved(Effect(_raised(own.alpha), _raised(own.beta), ends), size)
     except (Unsure, OverflowError) as problem:
         return Moved(reason=f"no bound: {problem}")

@@ -74,13 +74,16 @@ class Near:
         return self.each(lambda x: times(x, factor))
 
 
+Exact = Mapping[str, Array | bool]
+
+
 @dataclass(frozen=True)
 class Step:
-    """A node of the reduced network, the shapes of its inputs, and whether its stored parameters may be rounded."""
+    """A node of the reduced network, the shapes of its inputs, and by role which of its stored numbers are Q's own; the others may be rounded."""
 
     node: Node
     shapes: tuple[Shape, ...]
-    rounded: bool
+    exact: Exact
 
     @property
     def where(self) -> str:
@@ -89,17 +92,21 @@ class Step:
     def stored(self, role: str) -> tuple[Array, Array]:
         """|parameter| in float64, and how far the exact one may be from it."""
         data = self.node.params[role].data
-        return np.abs(data.astype(np.float64)), self.off(data)
+        return np.abs(data.astype(np.float64)), self.off(data, self.exact.get(role, False))
 
-    def off(self, data: Array) -> Array:
-        return slack(data) if self.rounded else np.zeros(data.shape)
+    def off(self, data: Array, exact: Array | bool) -> Array:
+        return np.zeros(data.shape) if np.all(exact) else np.where(exact, 0.0, slack(data))
 
-    def exact(self, role: str, missing: float = 0.0) -> Array:
-        """A parameter that is Q's own, in float64 along axis 1. Raises `Unsure` where it may be rounded."""
-        if self.rounded:
-            raise Unsure(self.where, "no rule for what rounding its parameters does")
+    def own(self, role: str, missing: float = 0.0) -> Array:
+        """A parameter that no obligation allows to be rounded, in float64."""
         data = self.node.param(role)
         return np.array(missing) if data is None else data.astype(np.float64)
+
+    def equal(self, role: str) -> Array:
+        """A parameter that happens to be Q's own. Raises `Unsure` where it may be rounded."""
+        if not np.all(self.exact.get(role, False)):
+            raise Unsure(self.where, f"no rule for what a rounded {role} does")
+        return self.own(role)
 
     def along(self, x: Array, axis: int | None) -> Array:
         """One number a unit, or one for all, against the node's value. Raises `Unsure` for one an example."""
@@ -172,23 +179,23 @@ def positions(node: Node) -> Sequence[int]:
     return range(2, len(node.shape))
 
 
-def effect(network: Network, kinds: Mapping[str, Kind], rounded: set[str], box: Mapping[str, tuple[Bounds, Bounds]] | None) -> tuple[Effect, Effect]:
+def effect(network: Network, kinds: Mapping[str, Kind], exact: Mapping[str, Exact], box: Mapping[str, tuple[Bounds, Bounds]] | None) -> tuple[Effect, Effect]:
     """How far the outputs of Q and R are apart at most, and how large those of R are: for every input, or on a box.
 
-    `rounded` are the nodes with parameters that are not Q's own. Raises `Unsure`
+    `exact` says by node and role which numbers are Q's own. Raises `Unsure`
     where a node has no rule or a number is too large, and `Refusal` for a box of other inputs.
     """
     try:
         with np.errstate(all="raise", under="ignore"):
-            return _effect(network, kinds, rounded, box)
+            return _effect(network, kinds, exact, box)
     except FloatingPointError as problem:
         raise Unsure("the effect of rounding", f"a bound beyond the floats ({problem})") from problem
 
 
-def _effect(network: Network, kinds: Mapping[str, Kind], rounded: set[str], box: Mapping[str, tuple[Bounds, Bounds]] | None) -> tuple[Effect, Effect]:
+def _effect(network: Network, kinds: Mapping[str, Kind], exact: Mapping[str, Exact], box: Mapping[str, tuple[Bounds, Bounds]] | None) -> tuple[Effect, Effect]:
     found = _inputs(network, box)
     for node in network.nodes:
-        step = Step(node, tuple(network.values[name].shape for name in node.inputs), node.name in rounded)
+        step = Step(node, tuple(network.values[name].shape for name in node.inputs), exact.get(node.name, {}))
         kind = kinds[node.kind]
         if kind.effect is None or kind.partial(node, list(step.shapes)):
             raise Unsure(step.where, "no rule for what the rounding of weights before it does behind it")

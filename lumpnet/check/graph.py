@@ -66,7 +66,8 @@ class Network:
 class Case:
     """One obligation: a node of the original under the relations of its inputs and output, and its counterpart (None where it has gone).
 
-    `dtypes` are the float dtypes of the original and the reduced network.
+    `dtypes` are the float dtypes of the original and the reduced network. `exact` is what the obligation finds on its way where rounding
+    is allowed: by role, which numbers of the counterpart are the quotient's own. What it does not name may be rounded.
     """
 
     node: Node
@@ -75,6 +76,7 @@ class Case:
     out: Relation
     rounding: str
     dtypes: tuple[str | None, str | None]
+    exact: dict[str, Array] = field(default_factory=dict, compare=False)
 
     @property
     def where(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -24,6 +25,7 @@ from lumpnet.api import Network as Lifted
 from lumpnet.certificate import Effect, dumps, loads
 from lumpnet.check import check_files
 from lumpnet.check import effect as room
+from lumpnet.check import run as judge
 from lumpnet.check.effect import Bent, effect, slack, up
 from lumpnet.check.files import read_network_file
 from lumpnet.check.graph import Kind, Network, read_graph
@@ -32,6 +34,7 @@ from lumpnet.check.rules import KINDS, affine, arithmetic, constant, lookup, nor
 from lumpnet.errors import CertificateError, NoExactValue
 from lumpnet.exact import fractions
 from lumpnet.ops.sites import run
+from lumpnet.quotient import plan
 from lumpnet.testing.bases import FAMILIES, base
 from lumpnet.testing.widen import Widener
 from lumpnet.verdict import Proved, Unknown
@@ -92,6 +95,11 @@ def network(net: Net, folder: Path) -> Network:
     return read_graph(read_network_file(path), KINDS)
 
 
+def exact_but(graph: Network, rounded: set[str]) -> dict[str, Any]:
+    """What the pass is told where the nodes `rounded` may have any weight rounded, and the others none."""
+    return {node.name: dict.fromkeys((*node.params, "bias"), node.name not in rounded) for node in graph.nodes}
+
+
 def moved(net: Net, sign: Callable[[np.ndarray], Any]) -> Net:
     """The exact network that a rounded one may stand for: every weight somewhere within its slack."""
     out = copy.deepcopy(net)
@@ -119,7 +127,7 @@ def excess(net: Net, folder: Path, rng: np.random.Generator, kinds: Mapping[str,
     ends = {v.name: rng.normal(size=(2, int(np.prod(v.shape[1:])))) for v in reals}
     uneven = {name: (tuple(e.min(axis=0)), tuple(e.max(axis=0))) for name, e in ends.items()}
     for box in (flat, uneven) if any(node.kind == "mul" for node in graph.nodes) else (flat, uneven, None):
-        claim, _ = effect(graph, kinds, rounded, box)
+        claim, _ = effect(graph, kinds, exact_but(graph, rounded), box)
         for inputs, t in some_inputs(net, graph, box, rng):
             for sign in (lambda w: 1, lambda w: np.where(w < 0, -1, 1), lambda w: rng.choice([-1, 1], w.shape), lambda w: rng.uniform(-1, 1, w.shape)):
                 for q, r in zip(meaning.outputs(moved(net, sign), inputs), meaning.outputs(net, inputs), strict=True):
@@ -210,13 +218,13 @@ WEAK: list[tuple[str, Callable[..., Any], str, str]] = [
         ("x.apart[..., read] @ (w + off) + ", ""),
         ("@ (w + off)", "@ w"),
         ("@ (w + off)", "@ off"),
-        ("apart[0] += step.off(bias)", ""),
+        ("apart[0] += step.off(bias, step.exact.get(\"bias\", False))", ""),
         ("size[0] += np.abs(bias.astype(np.float64))", ""),
         (".sum(axis=2).T, step", ".max(axis=2).T / (1 + weight[at].size % 2 / 8), step"),
     )),
     ("conv", affine._effect, "slice(group * columns, (group + 1) * columns)", "slice(0, columns)"),
     ("conv_transpose", affine._effect, "slice(group * columns, (group + 1) * columns)", "slice(0, columns)"),
-    ("conv", affine._effect, "step.off(weight[at]).sum(axis=2)", "step.off(weight[at]).max(axis=2)"),
+    ("conv", affine._effect, "step.off(weight[at], exact[at]).sum(axis=2)", "step.off(weight[at], exact[at]).max(axis=2)"),
     ("add", arithmetic._sum_effect, "plus(one.size, two.size)", "np.maximum(one.size, two.size)"),
     ("add", arithmetic._sum_effect, "plus(one.apart, two.apart)", "np.maximum(one.apart, two.apart)"),
     ("mul", arithmetic._product_effect, "plus(two.size, two.apart)", "two.size"),
@@ -234,7 +242,7 @@ WEAK: list[tuple[str, Callable[..., Any], str, str]] = [
     ("batch_norm", norm._effect, "np.abs(mean)", "0 * mean"),
     ("batch_norm", norm._effect, "np.abs(bias)", "0 * bias"),
     ("batch_norm", norm._effect, "np.sqrt(", "("),
-    ("prelu", slopes._effect, "np.maximum(np.abs(step.exact(\"slope\")), 1.0)", "np.minimum(np.abs(step.exact(\"slope\")), 1.0)"),
+    ("prelu", slopes._effect, "np.maximum(np.abs(step.own(\"slope\")), 1.0)", "np.minimum(np.abs(step.own(\"slope\")), 1.0)"),
     ("pad", padding._effect, "np.maximum(x.size, step.constants(value, x))", "x.size"),
     ("sum", pooling._added_up, ".scaled(float(count))", ""),
     ("avg_pool", pooling._averaged, "if divisor is None else", "if True else"),
@@ -258,7 +266,7 @@ def test_a_weaker_rule_claims_too_little(
 def test_a_quarter_of_an_ulp_is_too_little(tmp_path: Path) -> None:
     """The worst network is a whole slack away, weight by weight."""
     net = Net({"x": (None, 2)}, {"y": N("linear", (None, 1), ["x"], {}, {"weight": arr([[1.0, 3.0]]), "bias": arr([0.5])})}, ["y"])
-    claim, _ = effect(network(net, tmp_path), KINDS, {"y"}, None)
+    claim, _ = effect(network(net, tmp_path), KINDS, {}, None)
     half = [Fraction(1, 2**24), Fraction(1, 2**23), Fraction(1, 2**25)]
     assert half[2] <= Fraction(claim.alpha) <= half[2] * (1 + Fraction(1, 2**40))
     assert half[0] + half[1] <= Fraction(claim.beta) <= (half[0] + half[1]) * (1 + Fraction(1, 2**40))
@@ -299,12 +307,11 @@ STEEP = [
 
 
 def claimed(triple: Triple, folder: Path, box: Any = None) -> tuple[tuple[Path, Path, Path], Effect]:
-    """The files with the bound that the checker itself finds, and that bound."""
+    """The files, and the bound that the checker itself finds: it says so where less is claimed."""
     paths = triple.write(folder)
     assert _accepted(paths, None)
-    graph = read_graph(read_network_file(paths[1]), KINDS)
-    own, _ = effect(graph, KINDS, {"y"}, box)  # the only layer of `linear_nearest` whose weights have no exact float
-    return paths, own
+    _, numbers = answer(paths, Effect(0.0, 0.0, box)).reason.split("the checker itself finds ")
+    return paths, Effect(*(float(word) for word in re.findall(r"[0-9][0-9.e+-]*[0-9]", numbers)), box=box)
 
 
 def _accepted(paths: tuple[Path, Path, Path], claim: Effect | None) -> bool:
@@ -352,10 +359,30 @@ def test_exact_layers_add_nothing(tmp_path: Path) -> None:
     """Only the last layer of this network is rounded; with slack in the first one the bound is larger."""
     paths, own = claimed(CASES["linear_nearest"](), tmp_path)
     graph = read_graph(read_network_file(paths[1]), KINDS)
-    every, _ = effect(graph, KINDS, {node.name for node in graph.nodes}, None)
-    only, _ = effect(graph, KINDS, {"y"}, None)
-    assert (own.alpha, own.beta) == (only.alpha, only.beta)
-    assert own.beta < every.beta
+    (every, _), (layer, _) = (effect(graph, KINDS, exact, None) for exact in ({}, exact_but(graph, {"y"})))
+    assert own.beta < layer.beta < every.beta
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_exact_numbers_are_found_to_be_exact(name: str, tmp_path: Path) -> None:
+    """Where rounding is allowed and nothing is rounded, nothing moves: a bound of underflows only."""
+    triple = CASES[name]()
+    if triple.rounding == "nearest" or unknown(triple.h) or any(node.kind == "mul" for node in triple.h.nodes.values()):
+        return
+    triple.rounding = "nearest"
+    paths = triple.write(tmp_path)
+    assert _accepted(paths, Effect(1e-290, 1e-290)), answer(paths, Effect(1e-290, 1e-290))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("kind", ["conv", "conv_transpose"])
+def test_rows_of_weights_go_back_to_where_they_are_stored(kind: str, groups: int, tmp_path: Path) -> None:
+    weight = np.arange(4 * 3 * 2, dtype=np.float32).reshape(4, 3, 2)
+    attrs = {"stride": [1], "padding": [0], "dilation": [1], "groups": groups} | ({"output_padding": [0]} if kind == "conv_transpose" else {})
+    channels, units = (3 * groups, 4) if kind == "conv" else (4, 3 * groups)
+    net = Net({"x": (None, channels, 5)}, {"y": N(kind, (None, units, 4 if kind == "conv" else 6), ["x"], attrs, {"weight": weight})}, ["y"])
+    (node,) = network(net, tmp_path).nodes
+    assert (affine._as_stored(node, affine._as_rows(node, weight)) == weight).all()
 
 
 def test_boxes_of_other_inputs_are_refused(tmp_path: Path) -> None:
@@ -485,6 +512,39 @@ def test_reduced_networks_are_as_close_as_claimed_in_exact_arithmetic(family: st
             for name in lifted.graph.outputs:
                 gap = max(abs(a - b) for a, b in zip(one[name].reshape(-1), two[name].reshape(-1), strict=True))
                 assert gap <= Fraction(claim.alpha) + Fraction(claim.beta) * t + noise * max(1, *abs(one[name]).reshape(-1))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("dtype", [None, "float32"])
+def test_the_checker_finds_the_weights_that_the_reducer_rounded(family: str, dtype: str | None, seed: int) -> None:
+    """Two readings: masks of the checker's obligations, and of the reducer's rounding."""
+    graph = thrice(seed, family, "relu")
+    if dtype is not None:  # weights that float32 does not hold
+        wide = {name: t.astype(np.float64) + np.random.default_rng(seed).choice([0, 2.0**-40], t.shape) * t for name, t in graph.tensors.items()}
+        if any(node.kind == "batch_norm" for node in graph.nodes):
+            return
+        graph = double(replace(graph, tensors=wide))
+    made = plan(graph, "nearest", dtype).quotient
+    found = lumpnet.reduce(Lifted(graph), dtype=dtype)
+    files = found.original.filed().file, found.network.file
+    g, h = (read_graph(file, KINDS) for file in files)
+    relations = judge._relations(g, found.certificate)
+    pairs = judge._pairs(g, h, relations)
+    for node in g.nodes:
+        case = judge._case(node, pairs[node.name], relations, "nearest", (g.dtype, h.dtype))
+        judge._discharge(case)
+        for role, tensor in case.reduced.params.items() if case.reduced is not None and case.reduced.kind in ROUNDED else ():
+            rounded = made.inexact.get((node.name, role), np.zeros(tensor.data.shape, bool))
+            assert (np.broadcast_to(case.exact.get(role, False), tensor.data.shape) == ~rounded).all(), (node.name, role)
+
+
+def double(graph: Any) -> Any:
+    """The graph with values of float64."""
+    return replace(
+        graph,
+        inputs=tuple(replace(v, dtype="float64") for v in graph.inputs),
+        nodes=tuple(replace(n, value=replace(n.value, dtype="float64")) for n in graph.nodes),
+    )
 
 
 def test_such_networks_are_rounded_and_differ(rng: np.random.Generator) -> None:

@@ -111,6 +111,8 @@ def _stored(case: Case, out: Relation, values: list[Fraction], role: str) -> Non
     if len(bad):
         found = np.broadcast_to(stored, tops.shape)[bad[0]]
         raise Refusal(case.where, f"the reduced {role} of column {bad[0]} is {found!r}", shown(values[bad[0]]))
+    exact = ~misfits(tops, 0, bottoms, np.broadcast_to(stored, tops.shape), "none")
+    case.exact[role] = exact if stored.ndim else np.asarray(exact.all())
 
 
 def _constant_shape(role: str) -> Callable[[Node, list[Shape]], Shape]:
@@ -212,7 +214,7 @@ def _factor_effect(step: Step, ins: Sequence[Near]) -> Near:
 
 
 def _quotient_effect(step: Step, ins: Sequence[Near]) -> Near:
-    return ins[0].each(lambda a: up(a / np.abs(step.along(step.exact("divisor"), step.node.attrs["axis"])), 1))
+    return ins[0].each(lambda a: up(a / np.abs(step.along(step.equal("divisor"), step.node.attrs["axis"])), 1))
 
 
 KINDS = {

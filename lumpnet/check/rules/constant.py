@@ -48,6 +48,7 @@ def _constant(case: Case) -> str:
         bad = np.flatnonzero(misfits(tops, 0, bottoms, stored, case.rounding))
         if len(bad):
             raise Refusal(case.where, f"the reduced value of column {bad[0]} is {stored[bad[0]]!r}", shown(value[reps[bad[0]]]))
+        case.exact["value"] = ~misfits(tops, 0, bottoms, stored, "none")
     return "stored numbers"
 
 

@@ -61,11 +61,14 @@ def _kept(case: Case, table: Array, out: Relation, reduced: Node) -> None:
     stored = reduced.params["weight"].data
     if stored.shape[0] != len(table):
         raise Refusal(case.where, f"a reduced table of {stored.shape[0]} entries", f"{len(table)}")
+    exact = np.zeros(stored.shape, np.bool_)
     for column, rep in enumerate(out.kept().tolist()):
         whole, exponent = dyadic(table[:, rep])
+        exact[:, column] = ~misfits(whole, exponent, None, stored[:, column], "none")
         bad = np.flatnonzero(misfits(whole, exponent, None, stored[:, column], case.rounding))
         if len(bad):
             raise Refusal(case.where, f"the reduced entry {bad[0]} of column {column} is {stored[bad[0], column]!r}", f"that of unit {rep}")
+    case.exact["weight"] = exact
 
 
 def _effect(step: Step, ins: Sequence[Near]) -> Near:

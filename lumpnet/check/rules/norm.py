@@ -121,7 +121,7 @@ def _constant(case: Case, inn: Relation, out: Relation, unit: int) -> None:
 
 def _effect(step: Step, ins: Sequence[Near]) -> Near:
     """|a| |x - mean| + |bias| with |a| = |weight| / sqrt(var + eps); the sum under the root is positive, and rounded once."""
-    weight, bias, mean, var = (step.along(step.exact(role, missing), 1) for role, missing in (("weight", 1.0), ("bias", 0.0), ("mean", 0.0), ("var", 0.0)))
+    weight, bias, mean, var = (step.along(step.own(role, missing), 1) for role, missing in (("weight", 1.0), ("bias", 0.0), ("mean", 0.0), ("var", 0.0)))
     slope, x = up(np.abs(weight) / np.sqrt(var + float(step.node.attrs["eps"])), 4), ins[0]
     size = plus(x.size, step.constants(np.abs(mean), x))
     return Near(plus(times(size, slope), step.constants(np.abs(bias), x)), times(x.apart, slope))

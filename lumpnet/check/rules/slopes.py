@@ -67,7 +67,7 @@ def _reduced_slopes(case: Case, out: Relation, own: np.ndarray) -> None:
 
 
 def _effect(step: Step, ins: Sequence[Near]) -> Near:
-    slope = step.along(np.maximum(np.abs(step.exact("slope")), 1.0), 1)
+    slope = step.along(np.maximum(np.abs(step.own("slope")), 1.0), 1)
     return bent_by(step, ins[0], slope, slope)
 
 
