@@ -10,14 +10,14 @@ import hashlib
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lumpnet.bounds import CLAIM, Executed, apart, executed, execution_dtype
+from lumpnet.bounds import CLAIM, Executed, Moved, apart, claimed_box, executed, execution_dtype, moved
 from lumpnet.certificate import Certificate, dumps, loads
 from lumpnet.check import check_files
 from lumpnet.check.files import NetworkFile, read_network_file
@@ -151,6 +151,8 @@ class Reduction:
     pinned: list[tuple[str, str]]
     declined: int
     seconds: dict[str, float] = field(compare=False)
+    moved: Moved | None = None
+    """What rounded weights do at the outputs; None where none is rounded."""
 
     @cached_property
     def model(self) -> torch.nn.Module:
@@ -159,7 +161,8 @@ class Reduction:
 
     @property
     def rounding(self) -> str:
-        return self.certificate.rounding
+        """What is proved of it, or else what the certificate claims."""
+        return self.verdict.rounding if isinstance(self.verdict, Proved) else self.certificate.rounding
 
     def totals(self) -> dict[str, int]:
         """Rule -> hidden units removed."""
@@ -191,7 +194,7 @@ class Reduction:
 
     def as_dict(self) -> dict[str, Any]:
         """The object that `lumpnet reduce --json` prints."""
-        before, after = self.original.size, self.network.size
+        before, after, claimed = self.original.size, self.network.size, self.certificate.effect
         return {
             "verdict": word(self.verdict),
             "rounding": self.rounding,
@@ -202,7 +205,8 @@ class Reduction:
             "parameters_after": after.parameters,
             "multiply_adds_before": before.multiply_adds,
             "multiply_adds_after": after.multiply_adds,
-            "bound": None,
+            "bound": None if claimed is None or claimed.beta else claimed.alpha,
+            "effect": None if self.moved is None else self.moved.as_dict(),
             "rules": self.totals(),
             "declined": self.declined,
             "pinned": [{"operator": operator, "reason": reason} for operator, reason in self.pinned],
@@ -223,6 +227,8 @@ class Reduction:
         lines += [f"pinned: {operator}: {reason}" for operator, reason in self.pinned]
         if self.declined:
             lines.append(f"declined because a weight would have been rounded: {self.declined} more units (--require nearest removes them)")
+        if self.moved is not None:
+            lines.append(f"rounded weights move an output {self.moved}")
         lines += [f"vouched for by: {who}" for who in getattr(self.verdict, "vouched_by", ())]
         return "\n".join(lines)
 
@@ -269,21 +275,29 @@ class AsExecuted:
 def _as_executed(result: Reduction, domain: Domain, seed: int) -> AsExecuted:
     graphs = result.original.graph, result.network.graph
     dtypes = execution_dtype(graphs[0]), execution_dtype(graphs[1])
-    box = boxes(domain, [replace(v, dtype=min(dtypes)) if v.dtype in FLOATS else v for v in graphs[0].inputs])  # inputs that both formats hold
+    box = _common(domain, graphs)
     same = {name: Box(low, high) for name, (low, high) in box.items()}
     one, two = (executed(graph, same, dtype) for graph, dtype in zip(graphs, dtypes, strict=True))
-    reason = _no_bound(result.verdict, one, two)
+    claim = result.certificate.effect if isinstance(result.verdict, Proved) else None
+    real = claim.alpha if claim is not None and claim.box == claimed_box(box) else None
+    reason = _no_bound(result.verdict, real, one, two)
     found = _observed(result, box, dtypes, seed)
     observed = (found.largest, found.inputs, found.tried) if found else (None, {}, 0)
-    return AsExecuted(" and ".join(dict.fromkeys(dtypes)), None if reason else apart(one, two), reason, one, two, *observed)
+    return AsExecuted(" and ".join(dict.fromkeys(dtypes)), None if reason else apart(one, two, real or 0.0), reason, one, two, *observed)
 
 
-def _no_bound(verdict: Verdict, one: Executed, two: Executed) -> str | None:
+def _common(domain: Domain, graphs: tuple[Graph, Graph]) -> dict[str, tuple[Any, Any]]:
+    """The domain in inputs that the formats of both networks hold."""
+    dtype = min(map(execution_dtype, graphs))
+    return boxes(domain, [replace(v, dtype=dtype) if v.dtype in FLOATS else v for v in graphs[0].inputs])
+
+
+def _no_bound(verdict: Verdict, real: float | None, one: Executed, two: Executed) -> str | None:
     """Why the two bounds do not add up to one, or None where they do."""
     if not isinstance(verdict, Proved):
         return "no bound: the networks are not proved equal"
-    if verdict.rounding != "none":
-        return "no bound: weights of the reduced network are rounded (rounding nearest), and what that changes is not bounded"
+    if verdict.rounding != "none" and real is None:
+        return "no bound: weights of the reduced network are rounded (rounding nearest), and what that changes is not bounded on this domain"
     return next((f"{which}: {e.reason}" for which, e in (("original", one), ("reduced", two)) if e.reason), None)
 
 
@@ -326,6 +340,8 @@ def verdict_line(verdict: Verdict) -> str:
     if isinstance(verdict, Proved):
         if verdict.rounding == "none":
             return "exact: the reduced network computes the same real function, for every input (checked)"
+        if verdict.rounding == "bounded":
+            return "exact, rounding bounded: the exact quotient computes the same real function; what its rounded weights change is bounded (checked)"
         return "exact, rounding nearest: the exact quotient computes the same real function; the weights emitted are its correct roundings (checked)"
     if isinstance(verdict, Refuted):
         return f"refuted ({verdict.what}): {verdict.reason}"
@@ -338,6 +354,7 @@ def reduce(
     *,
     require: str = "nearest",
     dtype: str | None = None,
+    domain: Domain | None = None,
     folder: str | Path | None = None,
     progress: Progress = _quiet,
 ) -> Reduction:
@@ -345,7 +362,8 @@ def reduce(
 
     model is an `nn.Module` (with example_inputs), a network or ONNX file, or a `Network`.
     require="exact" declines merges whose weights would have to be rounded;
-    dtype "float64" emits wider weights; the reduced network's file stands in a
+    dtype "float64" emits wider weights; domain says for which inputs the effect of rounded weights is
+    bounded (None: for every input, by a multiple of its size); the reduced network's file stands in a
     scratch folder inside `folder` (the system's for temporary files) until it is saved. Data-free and deterministic. Raises
     `LumpnetError` subclasses for models that cannot be read.
     """
@@ -370,10 +388,22 @@ def reduce(
             for rule, units in count.items():
                 totals[rule] = totals.get(rule, 0) + units
         notes = {"lift": LIFT, "lift_onnx": LIFT_ONNX, "require": require, "dtype": dtype or "as stored"} | _source(model)
-        written = claim(found.outcome, found.kept, (original.sha256, network.sha256), found.quotient.rounding, totals, notes)
+        bounded = _moved(original.graph, network, found.quotient.inexact, domain)
+        written = claim(
+            found.outcome, found.kept, (original.sha256, network.sha256), found.quotient.rounding, totals, notes, bounded.effect if bounded else None
+        )
     with _timed("check", seconds, progress):
         verdict = check_read(_file(original), _file(network), dumps(written))
-    return Reduction(original, network, written, verdict, per_node, pinned(found.outcome.sites), declined, seconds)
+        if written.effect is not None and not isinstance(verdict, Proved):  # the equality does not fall with the bound
+            bounded, written = Moved(reason=f"no bound: {verdict.reason}"), replace(written, effect=None)
+            verdict = check_read(_file(original), _file(network), dumps(written))
+    return Reduction(original, network, written, verdict, per_node, pinned(found.outcome.sites), declined, seconds, bounded)
+
+
+def _moved(original: Graph, network: Network, inexact: Mapping[tuple[str, str], Any], domain: Domain | None) -> Moved | None:
+    if not inexact:
+        return None
+    return moved(_file(network), inexact, None if domain is None else _common(domain, (original, network.graph)))
 
 
 def check(original: Any, reduced: Any, certificate: Certificate | str | Path, *, example_inputs: Any = None, smt: bool = False) -> Verdict:

@@ -28,6 +28,7 @@ MAX_COUNT = 1 << 31
 MAX_RATIONAL = 2000
 _RATIONAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:/[1-9][0-9]*)?\Z", re.ASCII)
 _STRUCTURE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)  # a text that never ends is one token too, not a new start at every quote
+_SIDES = ("lower", "upper")
 _HINT = "write the certificate again with lumpnet reduce"
 
 
@@ -45,6 +46,20 @@ class Surd:
 
 
 Real = Fraction | Surd
+Bounds = tuple[float, ...]
+"""One number for every entry of an input, or one per entry, row-major."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """How far rounded weights move the outputs: at most `alpha + beta |x|` for every input x, or at most `alpha` on a box (lower and upper by input).
+
+    |x| is the largest absolute entry of all inputs of real numbers; over a box `beta` is 0.
+    """
+
+    alpha: float
+    beta: float = 0.0
+    box: Mapping[str, tuple[Bounds, Bounds]] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +90,7 @@ class Certificate:
     rules: Mapping[str, int] = field(default_factory=dict)
     annotations: Mapping[str, Any] = field(default_factory=dict)
     schema_version: str = SCHEMA_VERSION
+    effect: Effect | None = None
 
 
 def dumps(certificate: Certificate) -> bytes:
@@ -84,12 +100,21 @@ def dumps(certificate: Certificate) -> bytes:
         "schema_version": certificate.schema_version,
         "original": {"sha256": certificate.original},
         "reduced": {"sha256": certificate.reduced},
-        "claim": {"verdict": certificate.verdict, "rounding": certificate.rounding},
+        "claim": {"verdict": certificate.verdict, "rounding": certificate.rounding} | _effect_json(certificate.effect),
         "lumpings": {name: _lumping_json(lumping) for name, lumping in certificate.lumpings.items()},
         "rules": dict(certificate.rules),
         "annotations": dict(certificate.annotations),
     }
     return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+
+
+def _effect_json(effect: Effect | None) -> dict[str, Any]:
+    if effect is None:
+        return {}
+    if effect.box is None:
+        return {"effect": {"alpha": effect.alpha, "beta": effect.beta}}
+    box = {name: {side: ends[0] if len(ends) == 1 else list(ends) for side, ends in zip(_SIDES, pair, strict=True)} for name, pair in effect.box.items()}
+    return {"effect": {"bound": effect.alpha, "box": box}}
 
 
 def _lumping_json(lumping: Lumping | str) -> Any:
@@ -173,11 +198,13 @@ def loads(data: bytes) -> Certificate:
     if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
         raise UnknownVersion("schema_version", f"schema {version}", f"schema {SCHEMA_VERSION}", "a checker of that version")
     _keys("certificate", root, ("format", "schema_version", "original", "reduced", "claim", "lumpings", "rules", "annotations"))
-    claim = _keys("claim", root["claim"], ("verdict", "rounding"))
+    claim = _keys("claim", root["claim"], ("verdict", "rounding"), ("effect",))
     if claim["verdict"] != "exact":
         _refuse("claim.verdict", _show(claim["verdict"]), '"exact"')
     if claim["rounding"] not in ("none", "nearest"):
         _refuse("claim.rounding", _show(claim["rounding"]), '"none" or "nearest"')
+    if "effect" in claim and claim["rounding"] != "nearest":
+        _refuse("claim.effect", "the effect of a rounding that is not claimed", '"rounding": "nearest" beside it')
     return Certificate(
         original=_digest("original", root["original"]),
         reduced=_digest("reduced", root["reduced"]),
@@ -187,6 +214,7 @@ def loads(data: bytes) -> Certificate:
         rules={name: _count(f"rules[{name!r}]", units) for name, units in _object("rules", root["rules"]).items()},
         annotations=_object("annotations", root["annotations"]),
         schema_version=version,
+        effect=_effect(claim["effect"]) if "effect" in claim else None,
     )
 
 
@@ -205,11 +233,42 @@ def _object(where: str, value: object) -> dict[str, Any]:
     return value
 
 
-def _keys(where: str, value: object, keys: tuple[str, ...]) -> dict[str, Any]:
+def _keys(where: str, value: object, keys: tuple[str, ...], more: tuple[str, ...] = ()) -> dict[str, Any]:
     out = _object(where, value)
-    if set(out) != set(keys):
+    if not set(keys) <= set(out) <= {*keys, *more}:
         _refuse(where, f"the keys {_show(sorted(out))}", f"exactly {', '.join(keys)}")
     return out
+
+
+def _effect(value: object) -> Effect:
+    where = "claim.effect"
+    if "box" not in _object(where, value):
+        entry = _keys(where, value, ("alpha", "beta"))
+        return Effect(_bound(f"{where}.alpha", entry["alpha"]), _bound(f"{where}.beta", entry["beta"]))
+    entry = _keys(where, value, ("box", "bound"))
+    box = {name: _interval(f"{where}.box[{_show(name)}]", ends) for name, ends in _object(f"{where}.box", entry["box"]).items()}
+    return Effect(_bound(f"{where}.bound", entry["bound"]), 0.0, box)
+
+
+def _interval(where: str, value: object) -> tuple[Bounds, Bounds]:
+    entry = _keys(where, value, _SIDES)
+    low, high = (tuple(_number(f"{where}.{side}", v) for v in (ends if isinstance(ends, list) else [ends])) for side in _SIDES for ends in [entry[side]])
+    if not low or not high or (1 not in (len(low), len(high)) and len(low) != len(high)):
+        _refuse(where, f"{len(low)} lower and {len(high)} upper bounds", "as many, or one for all")
+    if any(low[k % len(low)] > high[k % len(high)] for k in range(max(len(low), len(high)))):
+        _refuse(where, "a lower bound above the upper one", "an interval with a point")
+    return low, high
+
+
+def _bound(where: str, value: object) -> float:
+    number = _number(where, value)
+    return number if number >= 0 else _refuse(where, _show(value), "a number that is not negative")
+
+
+def _number(where: str, value: object) -> float:
+    if type(value) is float and math.isfinite(value):
+        return value
+    return float(value) if type(value) is int and abs(value) <= 1 << 53 else _refuse(where, _show(value), "a finite number that a double holds")
 
 
 def _digest(where: str, value: object) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Proved:
-    """The claim holds. `claim` is `exact`, ...; `rounding` is `none` or `nearest`."""
+    """The claim holds. `claim` is `exact`, ...; `rounding` is `none`, `nearest` or `bounded`."""
 
     claim: str
     rounding: str

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps(report))
     else:
-        print(ascii_line(f"{report['verdict']} (rounding: {report['rounding']}): {' '.join(report['claims']) or report['reason']}"))
+        print(ascii_line(f"{report['verdict']} (rounding: {report['rounding']}): {'; '.join(report['claims']) or report['reason']}"))
     return verdict.exit_code
 
 

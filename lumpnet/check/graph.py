@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from lumpnet.certificate import strict_json
 from lumpnet.check.files import NetworkFile, Tensor
@@ -19,6 +19,9 @@ from lumpnet.check.numbers import Array
 from lumpnet.check.outcome import Unsure
 from lumpnet.check.relation import Relation, Shape
 from lumpnet.errors import FileError
+
+if TYPE_CHECKING:
+    from lumpnet.check.effect import Rule
 
 KEY = "lumpnet"
 FORMAT = 1
@@ -63,7 +66,8 @@ class Network:
 class Case:
     """One obligation: a node of the original under the relations of its inputs and output, and its counterpart (None where it has gone).
 
-    `dtypes` are the float dtypes of the original and the reduced network.
+    `dtypes` are the float dtypes of the original and the reduced network. `exact` is what the obligation finds on its way where rounding
+    is allowed: by role, which numbers of the counterpart are the quotient's own. What it does not name may be rounded.
     """
 
     node: Node
@@ -72,6 +76,7 @@ class Case:
     out: Relation
     rounding: str
     dtypes: tuple[str | None, str | None]
+    exact: dict[str, Array] = field(default_factory=dict, compare=False)
 
     @property
     def where(self) -> str:
@@ -108,7 +113,7 @@ class Kind:
     or `Unsure`, and returns in words what it checked; `counterpart(case)` says which kinds and inputs the reduced node may have,
     with the same attributes except those in `free`; inputs None are any. Attributes in `training` may be absent: they mean nothing in evaluation.
     The inputs have the output's dtype, or one of `operands` where that is given.
-    `partial(node, input shapes)`: it may be undefined somewhere.
+    `partial(node, input shapes)`: it may be undefined somewhere. `effect`: what rounded weights before or in it do behind it (None: not known).
     """
 
     shape: Callable[[Node, list[Shape]], Shape]
@@ -123,6 +128,7 @@ class Kind:
     opaque: bool = False
     partial: Callable[[Node, list[Shape]], bool] = nowhere
     operands: tuple[str, ...] = ()
+    effect: Rule | None = None
 
 
 def read_graph(file: NetworkFile, kinds: Mapping[str, Kind]) -> Network:

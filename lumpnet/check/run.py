@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lumpnet.certificate import MAX_BYTES, Certificate, UnknownVersion, loads
+from lumpnet.certificate import MAX_BYTES, Certificate, Effect, UnknownVersion, loads
+from lumpnet.check.effect import Exact, effect
 from lumpnet.check.files import NetworkFile, read_bytes, read_network_file
 from lumpnet.check.graph import Case, Network, Node, read_graph
 from lumpnet.check.outcome import Refusal, Unsure
@@ -74,13 +75,33 @@ def _check(files: tuple[NetworkFile, NetworkFile], claim: Certificate) -> Verdic
     relations = _relations(g, claim)
     _same_interface(g, h, relations)
     pairs = _pairs(g, h, relations)
-    discharged = {node.name: _discharge(_case(node, pairs[node.name], relations, claim.rounding, (g.dtype, h.dtype))) for node in g.nodes}
+    cases = [_case(node, pairs[node.name], relations, claim.rounding, (g.dtype, h.dtype)) for node in g.nodes]
+    discharged = {case.node.name: _discharge(case) for case in cases}
     undone = [node.name for node in g.nodes if not isinstance(discharged.get(node.name), str)]
     if undone or claim.verdict != "exact" or claim.rounding not in _STATEMENTS:
         return Unknown(f"node {undone[0]!r} was not examined" if undone else "the certificate claims what this checker does not decide")
     opaque = sorted({str(node.attrs["target"]) for node in g.nodes if KINDS[node.kind].opaque and not relations[node.name].absent})
+    says = _STATEMENTS[claim.rounding], *_effect(h, {case.node.name: case.exact for case in cases}, claim.effect), *_outside(g)
     trusted = ("lumpnet.check", *(f"{name} gives equal results for equal arguments" for name in opaque))
-    return Proved("exact", claim.rounding, (_STATEMENTS[claim.rounding], *_outside(g)), trusted)
+    return Proved("exact", claim.rounding if claim.effect is None else "bounded", says, trusted)
+
+
+def _effect(h: Network, exact: Mapping[str, Exact], claim: Effect | None) -> tuple[str, ...]:
+    """What rounding does at the outputs, computed again. Raises `Unsure` where less is claimed."""
+    if claim is None:
+        return ()
+    own, _ = effect(h, KINDS, exact, claim.box)
+    if not (own.alpha <= claim.alpha and own.beta <= claim.beta):
+        raise Unsure("claim.effect", f"it claims {shown_effect(claim)}, and the checker itself finds {shown_effect(own)}")
+    which = "on every input x" if claim.box is None else "on every input in the certificate's box"
+    how = ", with |x| the largest absolute entry of its real numbers" if claim.box is None else ""
+    what = "no output entry of the reduced network, in real arithmetic on its stored weights, is further from the exact quotient's than"
+    return (f"{which}, {what} {shown_effect(claim)}{how}",)
+
+
+def shown_effect(effect: Effect) -> str:
+    """`alpha + beta |x|`, or `alpha` on a box."""
+    return f"{effect.alpha!r}" + (f" + {effect.beta!r} |x|" if effect.box is None else "")
 
 
 def _outside(g: Network) -> tuple[str, ...]:
@@ -140,6 +161,7 @@ def _discharge(case: Case) -> str:
     if case.reduced is not None:
         _counterpart(case, case.reduced)
     if not kind.opaque and between_equals(case):
+        case.exact.update({role: np.ones((), np.bool_) for role in (*case.node.params, "bias")})
         return "the same operator on equal values"
     return kind.oblige(case)
 

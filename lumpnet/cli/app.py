@@ -29,7 +29,10 @@ Shapes = Annotated[
 ]
 DomainText = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option("--domain", help="LO:HI, FILE.json, FILE.vnnlib or ball:CENTER.npy:RADIUS[:LO:HI]: how far rounding can take both networks apart there."),
+    typer.Option(
+        "--domain",
+        help="LO:HI, FILE.json, FILE.vnnlib or ball:CENTER.npy:RADIUS[:LO:HI]: how far apart rounded weights and floating point can take the networks there.",
+    ),
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
 

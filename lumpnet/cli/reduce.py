@@ -36,7 +36,7 @@ def reduce(
     box = None if domain is None else read_domain(domain)
     with progress(not json and not quiet) as tell:
         tell("lift")
-        result = run(*given.arguments(), require=require, dtype=dtype, folder=target.parent, progress=tell)
+        result = run(*given.arguments(), require=require, dtype=dtype, domain=box, folder=target.parent, progress=tell)
         tell("execute")
         apart = None if box is None else result.executed(box)
     if result.verdict.exit_code == 0:
@@ -49,6 +49,9 @@ def reduce(
     if not quiet:
         print_sizes(result)
         print_rules(result, verbose)
+        if result.moved is not None:
+            for line in textwrap.wrap(f"rounded weights move an output {visible(result.moved)}", max(40, out.width)):
+                out.print(printable(line), soft_wrap=True)
         if apart is not None:
             print_executed(apart, str(domain))
         for who in getattr(result.verdict, "vouched_by", ()):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lumpnet.certificate import DROPPED, IDENTITY, Certificate, Lumping
+from lumpnet.certificate import DROPPED, IDENTITY, Certificate, Effect, Lumping
 from lumpnet.certificate import Surd as WrittenSurd
 from lumpnet.exact import Surd
 from lumpnet.lump.exact import Outcome
@@ -14,11 +14,17 @@ from lumpnet.ops import Kept
 
 
 def certificate(
-    outcome: Outcome, kept: Mapping[str, Kept], hashes: tuple[str, str], rounding: str, rules: Mapping[str, int], annotations: Mapping[str, object]
+    outcome: Outcome,
+    kept: Mapping[str, Kept],
+    hashes: tuple[str, str],
+    rounding: str,
+    rules: Mapping[str, int],
+    annotations: Mapping[str, object],
+    effect: Effect | None = None,
 ) -> Certificate:
     """The claim that the file with hashes[0] lumps to the one with hashes[1]."""
     lumpings = {value.name: written(outcome, kept[value.name], value.name) for value in outcome.graph.values()}
-    return Certificate(original=hashes[0], reduced=hashes[1], lumpings=lumpings, rounding=rounding, rules=rules, annotations=annotations)
+    return Certificate(original=hashes[0], reduced=hashes[1], lumpings=lumpings, rounding=rounding, rules=rules, annotations=annotations, effect=effect)
 
 
 def written(outcome: Outcome, kept: Kept, name: str) -> Lumping | str:

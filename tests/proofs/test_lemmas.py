@@ -10,7 +10,7 @@ from lumpnet.ops import kinds
 from proofs.lemma import Fails, Holds, Lemma
 from proofs.registry import covers, every, of_rule, rules
 
-GENERAL = ["composition", "constants", "executed", "rounding", "unobserved"]
+GENERAL = ["composition", "constants", "effect", "executed", "rounding", "unobserved"]
 LEMMAS = every()
 
 

@@ -167,7 +167,7 @@ def test_constants_that_round_are_declined_on_request():
     """0.1 * 0.1 has no float32: require="exact" keeps the unit and says how many it keeps so."""
     model = net(linear([[0, 0], [1, 2]], [0.1, 1]), nn.ReLU(), linear([[0.1, 1], [0.1, 2]], [0.1, 0.3]))
     loose = reduced(model, X)
-    assert (units(loose, "0"), loose.rounding, loose.declined) == (1, "nearest", 0)
+    assert (units(loose, "0"), loose.rounding, loose.declined) == (1, "bounded", 0)
     strict = reduced(model, X, require="exact")
     assert (units(strict, "0"), strict.rounding, strict.declined) == (2, "none", 1)
     assert "declined because a weight would have been rounded: 1 more" in str(strict)
@@ -180,7 +180,7 @@ def test_only_the_merges_that_round_are_declined():
     strict = reduced(model, X, require="exact")
     assert (units(strict, "0"), strict.rounding, strict.declined) == (3, "none", 1)
     loose = reduced(model, X)
-    assert (units(loose, "0"), loose.rounding) == (2, "nearest")
+    assert (units(loose, "0"), loose.rounding) == (2, "bounded")
 
 
 def test_merging_reveals_merging():
@@ -228,7 +228,7 @@ def test_double_networks_are_told_apart_in_double():
 def test_wider_weights_hold_sums_that_narrow_ones_round():
     """0.1 + 2^20 needs more bits than a float32 has; dtype="float64" emits it exactly."""
     model = net(linear([[1, 2], [1, 2]], [1, 1]), nn.ReLU(), linear([[0.1, 2.0**20], [1, 1]]))
-    assert reduced(model, X).rounding == "nearest"
+    assert reduced(model, X).rounding == "bounded"
     wide = reduced(model, X, require="exact", dtype="float64")
     assert (units(wide, "0"), wide.rounding, wide.declined) == (1, "none", 0)
     assert {v.dtype for v in wide.network.graph.values()} == {"float64"}
@@ -240,7 +240,7 @@ def test_narrow_weights_of_a_double_network():
     model = mlp([[0.1, 0.7], [0.1, 0.7]], [0.5, 0.5], nn.ReLU(), torch.float64)
     found = lumpnet.reduce(model, X.double(), dtype="float32")
     assert isinstance(found.verdict, Proved), found.verdict
-    assert (units(found, "0"), found.rounding) == (1, "nearest")
+    assert (units(found, "0"), found.rounding) == (1, "bounded")
     short = lumpnet.reduce(mlp([[0.5, 0.75], [0.5, 0.75]], [0.5, 0.5], nn.ReLU(), torch.float64), X.double(), dtype="float32")
     assert (units(short, "0"), short.rounding) == (1, "none")
 

@@ -10,7 +10,7 @@ positions (THEORY section 2).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, cached_property
@@ -18,6 +18,7 @@ from functools import cache, cached_property
 import numpy as np
 
 from lumpnet.certificate import Surd
+from lumpnet.check.effect import Near, Step, up
 from lumpnet.check.graph import Case, Counterpart, Kind, Node, integer, integers, kept_inputs
 from lumpnet.check.numbers import BUDGET, PRECISION, Array, bits, fractions, integer_parts, misfits, room_for_sums, segment_sums, shown, times
 from lumpnet.check.outcome import Refusal, Unsure
@@ -256,7 +257,7 @@ class Affine:
     def kept(self) -> None:
         """The representatives' collapsed rows are the reduced weights; nothing reads a ghost, and nothing else is in the reduced weights."""
         reduced, _ = _tensors(self.case.counterpart)
-        reps, width = self.out.kept(), reduced.shape[1]
+        reps, width, exact = self.out.kept(), reduced.shape[1], np.zeros(reduced.shape, np.bool_)
         if self.case.counterpart.kind == "constant" and self.case.counterpart.attrs["axis"] != self.out.axis:
             raise Refusal(self.case.where, f"the reduced constant lies along axis {self.case.counterpart.attrs['axis']}", f"the unit axis {self.out.axis}")
         per_group = max(len(reps) // _groups(self.case.counterpart), 1)
@@ -269,35 +270,42 @@ class Affine:
                 local = part.classes - first
                 inside = (part.classes < self.inn.columns) & (local >= 0) & (local < width)
                 free[local[inside]] = False
-                self.fits(rows, part, inside, block, stored[local[inside]])
+                exact[at[:, None], local[inside]] = self.fits(rows, part, inside, block, stored[local[inside]]).transpose(1, 0, 2)
             if (stored[free] != 0).any():
                 k, row, tap = np.argwhere(stored[free] != 0)[0]
                 column = first + int(np.flatnonzero(free)[k])
                 found = f"the reduced weight of unit {rows[row]} towards column {column} (tap {tap}) is not 0"
                 raise Refusal(self.case.where, found, "0, as no input class of its group has that column")
+            exact[at[:, None], np.flatnonzero(free)] = True
+        self.case.exact["weight"] = _as_stored(self.case.counterpart, exact)
 
-    def fits(self, rows: Array, part: Part, inside: Array, block: Array, stored: Array) -> None:
+    def fits(self, rows: Array, part: Part, inside: Array, block: Array, stored: Array) -> Array:
+        """Checks the reduced weights `stored` (columns, rows, taps), and says which of them are exact."""
+        exact, left = np.ones(stored.shape, np.bool_), np.arange(len(rows))
         denominators = part.denominators[inside] if part.denominators is not None else None
         wide, good = part.floats(block, part.divided if stored.dtype == np.float32 else _FLOAT_ROOM + 1)
         if good.any():
             self.vanish(rows[good], part.classes[~inside], wide[~inside][:, good], "as the reduced layer does not read that class")
             due = stored.astype(np.float64) * (1 if denominators is None else denominators.astype(np.float64))
-            at = np.flatnonzero(~good | (wide[inside] != due).any(axis=(0, 2)))  # undecided, rounded, or wrong
-            rows, block, stored = rows[at], block[:, at], stored[:, at]
+            left = np.flatnonzero(~good | (wide[inside] != due).any(axis=(0, 2)))  # undecided, rounded, or wrong
+            rows, block, stored = rows[left], block[:, left], stored[:, left]
             if not len(rows):
-                return
+                return exact
         sums, exponent = part.sums(block, exact=False)
         self.vanish(rows, part.classes[~inside], sums[~inside], "as the reduced layer does not read that class")
         if part.plain and (sums[inside] == stored).all():
-            return
+            return exact
         if part.plain:
             sums, exponent = part.sums(block, exact=True)
-        bad = np.argwhere(misfits(sums[inside], exponent, denominators, stored, self.case.rounding))
+        loose = misfits(sums[inside], exponent, denominators, stored, "none")
+        exact[:, left] = ~loose
+        bad = np.argwhere(loose if self.case.rounding == "none" else misfits(sums[inside], exponent, denominators, stored, self.case.rounding))
         if len(bad):
             k, row, tap = bad[0]
-            exact = Fraction(int(sums[inside][k, row, tap])) * Fraction(2) ** exponent / (1 if denominators is None else denominators[k, 0, 0])
+            number = Fraction(int(sums[inside][k, row, tap])) * Fraction(2) ** exponent / (1 if denominators is None else denominators[k, 0, 0])
             found = f"the reduced weight of unit {rows[row]} towards column {part.classes[inside][k]} (tap {tap}) is {stored[k, row, tap]!r}"
-            raise Refusal(self.case.where, found, f"{shown(exact)}{', rounded to nearest' if self.case.rounding == 'nearest' else ' exactly'}")
+            raise Refusal(self.case.where, found, f"{shown(number)}{', rounded to nearest' if self.case.rounding == 'nearest' else ' exactly'}")
+        return exact
 
     def offsets(self) -> None:
         """`W[i] c_in + b_i = scale_i * (W[R] c_in + b_R) + offset_i`, and the reduced bias is that of the representatives."""
@@ -319,6 +327,7 @@ class Affine:
         bad = np.flatnonzero(misfits(tops, 0, bottoms, stored, self.case.rounding))
         if len(bad):
             raise Refusal(self.case.where, f"the reduced bias of unit {reps[bad[0]]} is {stored[bad[0]]!r}", shown(shift[reps[bad[0]]]))
+        self.case.exact["value" if self.case.counterpart.kind == "constant" else "bias"] = ~misfits(tops, 0, bottoms, stored, "none")
 
     def add_offsets(self, rows: Array, shift: dict[int, Fraction]) -> None:
         """Add `W[i] c_in` to the rows' biases."""
@@ -360,14 +369,28 @@ def _tensors(node: Node) -> tuple[Array, Array]:
     if node.kind == "constant":
         value = node.params["value"].data
         return np.zeros((len(value), 0, 1), value.dtype), value
-    weight = node.params["weight"].data
+    weight, bias = _as_rows(node, node.params["weight"].data), node.param("bias")
+    return weight, np.zeros(len(weight), weight.dtype) if bias is None else bias
+
+
+def _as_rows(node: Node, weight: Array) -> Array:
+    """(out, in/groups, taps) of what is stored as (out, in/groups, *kernel), or by a transposed convolution as (in, out/groups, *kernel), group after group."""
     rows, columns, taps = weight.shape[0], weight.shape[1], math.prod(weight.shape[2:])
-    if node.kind == "conv_transpose":  # stored as (in, out/groups, taps), group after group
+    if node.kind == "conv_transpose":
         groups = _groups(node)
         rows, columns = columns * groups, rows // groups
         weight = weight.reshape(groups, columns, rows // groups, taps).transpose(0, 2, 1, 3)
-    bias = node.param("bias")
-    return weight.reshape(rows, columns, taps), np.zeros(rows, weight.dtype) if bias is None else bias
+    return weight.reshape(rows, columns, taps)
+
+
+def _as_stored(node: Node, rows: Array) -> Array:
+    """The way back from `_as_rows`."""
+    if node.kind == "constant":
+        return rows
+    if node.kind == "conv_transpose":
+        groups = _groups(node)
+        rows = rows.reshape(groups, len(rows) // groups, *rows.shape[1:]).transpose(0, 2, 1, 3)
+    return rows.reshape(node.params["weight"].data.shape)
 
 
 def _check_bias(node: Node, rows: int) -> None:
@@ -503,13 +526,35 @@ def _conv_transpose(case: Case) -> str:
     return Affine(case, inn, out, _groups(case.node), gather).check()
 
 
+def _effect(step: Step, ins: Sequence[Near]) -> Near:
+    """apart' = (|W| + H) apart + H size + h and size' = |W| size + |b|, sums over all taps; a convolution's positions are taken together."""
+    (x,), (weight, bias), groups = ins, _tensors(step.node), _groups(step.node)
+    exact = _as_rows(step.node, np.broadcast_to(step.exact.get("weight", False), step.node.params["weight"].data.shape))
+    rows, columns, taps = weight.shape
+    n, per_group = 2 * columns + taps + 4, max(rows // groups, 1)
+    units = 1 if step.node.kind != "linear" else len(step.node.shape) - 1
+    x = x.most(range(units + 1, len(step.node.shape))).each(lambda a: np.moveaxis(a, units, -1))
+    x = x.each(lambda a: np.broadcast_to(a, (*a.shape[:-1], columns * groups)))
+    size, apart = (np.zeros((*x.size.shape[:-1], rows)) for _ in range(2))
+    for start in range(0, rows, block := max(_BLOCK * 32 // max(columns * taps, 1), 1)):
+        for group in range(start // per_group, (min(start + block, rows) - 1) // per_group + 1):
+            at = slice(max(start, group * per_group), min(start + block, (group + 1) * per_group))
+            read = slice(group * columns, (group + 1) * columns)
+            w, off = np.abs(weight[at].astype(np.float64)).sum(axis=2).T, step.off(weight[at], exact[at]).sum(axis=2).T
+            size[..., at] = x.size[..., read] @ w
+            apart[..., at] = x.apart[..., read] @ (w + off) + x.size[..., read] @ off
+    size[0] += np.abs(bias.astype(np.float64))
+    apart[0] += step.off(bias, step.exact.get("bias", False))
+    return Near(up(size, n), up(apart, n)).each(lambda a: np.moveaxis(a, -1, units))
+
+
 def _affine_counterpart(case: Case) -> Counterpart:
     """Where the input has gone, what is left are constants."""
     return any_input(case) if case.ins[0].absent else kept_inputs(case)
 
 
 KINDS = {
-    "linear": Kind(_linear_shape, _linear, roles=("weight",), optional=("bias",), counterpart=_affine_counterpart),
+    "linear": Kind(_linear_shape, _linear, roles=("weight",), optional=("bias",), counterpart=_affine_counterpart, effect=_effect),
     "conv": Kind(
         _conv_shape,
         _conv,
@@ -518,6 +563,7 @@ KINDS = {
         attrs={"stride": integers(1), "padding": integers(0), "dilation": integers(1), "groups": integer(1)},
         free=("groups",),
         counterpart=_affine_counterpart,
+        effect=_effect,
     ),
     "conv_transpose": Kind(
         _transposed_shape,
@@ -527,5 +573,6 @@ KINDS = {
         attrs={"stride": integers(1), "padding": integers(0), "output_padding": integers(0), "dilation": integers(1), "groups": integer(1)},
         free=("groups",),
         counterpart=_affine_counterpart,
+        effect=_effect,
     ),
 }

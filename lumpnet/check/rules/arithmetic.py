@@ -6,16 +6,17 @@ rows over the same columns then compare by the one rule of `tied_alike`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 
 from lumpnet.certificate import Surd
+from lumpnet.check.effect import Near, Step, plus, times, up
 from lumpnet.check.graph import Case, Kind, Node
 from lumpnet.check.numbers import Array, add_reals, fractions, integer_parts, misfits, scale_real, shown
-from lumpnet.check.outcome import Refusal
+from lumpnet.check.outcome import Refusal, Unsure
 from lumpnet.check.relation import ONE, ZERO, Law, Relation, Rows, Shape, carry, distinct
 
 
@@ -110,6 +111,8 @@ def _stored(case: Case, out: Relation, values: list[Fraction], role: str) -> Non
     if len(bad):
         found = np.broadcast_to(stored, tops.shape)[bad[0]]
         raise Refusal(case.where, f"the reduced {role} of column {bad[0]} is {found!r}", shown(values[bad[0]]))
+    exact = ~misfits(tops, 0, bottoms, np.broadcast_to(stored, tops.shape), "none")
+    case.exact[role] = exact if stored.ndim else np.asarray(exact.all())
 
 
 def _constant_shape(role: str) -> Callable[[Node, list[Shape]], Shape]:
@@ -187,10 +190,39 @@ def _axis(value: object) -> bool:
     return value is None or (type(value) is int and 0 <= value < 32)
 
 
+def _sum_effect(step: Step, ins: Sequence[Near]) -> Near:
+    one, two = ins
+    return Near(plus(one.size, two.size), plus(one.apart, two.apart))
+
+
+def _product_effect(step: Step, ins: Sequence[Near]) -> Near:
+    """q1 q2 - r1 r2 = (q1 - r1) q2 + r1 (q2 - r2). Over all inputs a product grows like t * t."""
+    one, two = ins
+    if len(one.size) > 1:
+        raise Unsure(step.where, "a product of values has no bound over all inputs, only over a box")
+    return Near(times(one.size, two.size), plus(times(one.apart, plus(two.size, two.apart)), times(one.size, two.apart)))
+
+
+def _shift_effect(step: Step, ins: Sequence[Near]) -> Near:
+    term, off = (step.constants(step.along(a, step.node.attrs["axis"]), ins[0]) for a in step.stored("term"))
+    return Near(plus(ins[0].size, term), plus(ins[0].apart, off))
+
+
+def _factor_effect(step: Step, ins: Sequence[Near]) -> Near:
+    factor, off = (step.along(a, step.node.attrs["axis"]) for a in step.stored("factor"))
+    return Near(times(ins[0].size, factor), plus(times(ins[0].apart, plus(factor, off)), times(ins[0].size, off)))
+
+
+def _quotient_effect(step: Step, ins: Sequence[Near]) -> Near:
+    return ins[0].each(lambda a: up(a / np.abs(step.along(step.equal("divisor"), step.node.attrs["axis"])), 1))
+
+
 KINDS = {
-    "add": Kind(_broadcast, _add, inputs=2, counterpart=_add_counterpart),
-    "mul": Kind(_broadcast, _mul, inputs=2),
-    "add_constant": Kind(_constant_shape("term"), _with_constant("term", _shifted, _term_of), roles=("term",), attrs={"axis": _axis}),
-    "mul_constant": Kind(_constant_shape("factor"), _with_constant("factor", _scaled, _factor_of), roles=("factor",), attrs={"axis": _axis}),
-    "div_constant": Kind(_divisor_shape, _with_constant("divisor", _divided, _divisor_of), roles=("divisor",), attrs={"axis": _axis}),
+    "add": Kind(_broadcast, _add, inputs=2, counterpart=_add_counterpart, effect=_sum_effect),
+    "mul": Kind(_broadcast, _mul, inputs=2, effect=_product_effect),
+    "add_constant": Kind(_constant_shape("term"), _with_constant("term", _shifted, _term_of), roles=("term",), attrs={"axis": _axis}, effect=_shift_effect),
+    "mul_constant": Kind(
+        _constant_shape("factor"), _with_constant("factor", _scaled, _factor_of), roles=("factor",), attrs={"axis": _axis}, effect=_factor_effect
+    ),
+    "div_constant": Kind(_divisor_shape, _with_constant("divisor", _divided, _divisor_of), roles=("divisor",), attrs={"axis": _axis}, effect=_quotient_effect),
 }

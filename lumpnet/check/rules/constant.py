@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
 
 from lumpnet.certificate import Surd
+from lumpnet.check.effect import Near, Step
 from lumpnet.check.graph import DTYPES, Case, Counterpart, Kind, Node, integer, integers
 from lumpnet.check.numbers import fractions, integer_parts, misfits, shown
 from lumpnet.check.outcome import Refusal
@@ -46,6 +48,7 @@ def _constant(case: Case) -> str:
         bad = np.flatnonzero(misfits(tops, 0, bottoms, stored, case.rounding))
         if len(bad):
             raise Refusal(case.where, f"the reduced value of column {bad[0]} is {stored[bad[0]]!r}", shown(value[reps[bad[0]]]))
+        case.exact["value"] = ~misfits(tops, 0, bottoms, stored, "none")
     return "stored numbers"
 
 
@@ -59,8 +62,20 @@ def _rational(case: Case, offset: Fraction | Surd) -> Fraction:
     return offset
 
 
+def _effect(step: Step, ins: Sequence[Near]) -> Near:
+    size, apart = (step.constants(step.along(x, step.node.attrs["axis"]), ins[0]) for x in step.stored("value"))
+    return Near(size, apart)
+
+
 KINDS = {
     "constant": Kind(
-        _shape, _constant, roles=("value",), attrs={"shape": integers(0), "axis": integer(1)}, free=("shape",), counterpart=any_input, operands=DTYPES
+        _shape,
+        _constant,
+        roles=("value",),
+        attrs={"shape": integers(0), "axis": integer(1)},
+        free=("shape",),
+        counterpart=any_input,
+        operands=DTYPES,
+        effect=_effect,
     ),
 }

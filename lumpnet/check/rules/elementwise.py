@@ -11,6 +11,8 @@ from fractions import Fraction
 from typing import Any
 
 from lumpnet.certificate import Real
+from lumpnet.check.effect import Bend, Bent, Rule
+from lumpnet.check.effect import same as unchanged
 from lumpnet.check.graph import Case, Kind, Node, number
 from lumpnet.check.numbers import compare, same, scale_real
 from lumpnet.check.relation import ONE, ZERO, Law, Shape, carry
@@ -72,7 +74,9 @@ def relative(member: Law, rep: Law) -> Row:
     return s, member[1] - s * rep[1]
 
 
-def function(row: Callable[[Attrs, Row], Row | None], value: Callable[[Attrs, Real], Real | None], **attrs: Callable[[Any], bool]) -> Kind:
+def function(
+    row: Callable[[Attrs, Row], Row | None], value: Callable[[Attrs, Real], Real | None], effect: Rule | None = None, **attrs: Callable[[Any], bool]
+) -> Kind:
     def oblige(case: Case) -> str:
         axis = next((r.axis for r in (case.out, *case.ins) if r.axis is not None), len(case.node.shape) - 1)
         inn, out = case.ins[0].on(axis, case.where), case.out.on(axis, case.where)
@@ -92,17 +96,22 @@ def function(row: Callable[[Attrs, Row], Row | None], value: Callable[[Attrs, Re
             raise ValueError("min above max")
         return ins[0]
 
-    return Kind(shape, oblige, attrs=attrs)
+    return Kind(shape, oblige, attrs=attrs, effect=effect)
+
+
+def _limited(attrs: Attrs) -> Bend:
+    low, high = float(attrs["min"]), float(attrs["max"])
+    return Bend(at_zero=max(low, -high, 0.0), most=max(abs(low), abs(high)))
 
 
 KINDS = {
-    "identity": function(_any_row, _same_value),
-    "dropout": function(_any_row, _same_value, p=number),
-    "relu": function(_positive, _rectified),
-    "leaky_relu": function(_positive, _leaky, slope=number),
-    "tanh": function(odd, _at_zero(ZERO)),
-    "sigmoid": function(_mirrored, _at_zero(HALF)),
-    "silu": function(exactly, _at_zero(ZERO)),
-    "gelu": function(exactly, _at_zero(ZERO), approximate=lambda value: value in ("none", "tanh")),
-    "hardtanh": function(_clip_row, _clipped, min=number, max=number),
+    "identity": function(_any_row, _same_value, unchanged),
+    "dropout": function(_any_row, _same_value, unchanged, p=number),
+    "relu": function(_positive, _rectified, Bent(Bend())),
+    "leaky_relu": function(_positive, _leaky, Bent(lambda attrs: Bend(max(1.0, abs(attrs["slope"])))), slope=number),
+    "tanh": function(odd, _at_zero(ZERO), Bent(Bend(most=1.0))),
+    "sigmoid": function(_mirrored, _at_zero(HALF), Bent(Bend(0.25, at_zero=0.5, most=1.0))),
+    "silu": function(exactly, _at_zero(ZERO), Bent(Bend(1.1, gain=1.0))),
+    "gelu": function(exactly, _at_zero(ZERO), Bent(Bend(1.13, gain=1.0)), approximate=lambda value: value in ("none", "tanh")),
+    "hardtanh": function(_clip_row, _clipped, Bent(_limited), min=number, max=number),
 }

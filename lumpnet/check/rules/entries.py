@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from lumpnet.check.effect import Near, Step
 from lumpnet.check.graph import Case, Kind, Node, integer, integers
 from lumpnet.check.outcome import Refusal
 from lumpnet.check.relation import Shape, carry
@@ -36,4 +38,9 @@ def _selected(case: Case) -> str:
     return "every unit has the row of the unit it is"
 
 
-KINDS = {"index_select": Kind(_selected_shape, _selected, attrs={"axis": integer(1), "index": integers(0)}, free=("index",))}
+def _effect(step: Step, ins: Sequence[Near]) -> Near:
+    axis, index = step.node.attrs["axis"], step.node.attrs["index"]
+    return ins[0].each(lambda a: a if a.shape[axis] == 1 else a.take(index, axis))
+
+
+KINDS = {"index_select": Kind(_selected_shape, _selected, attrs={"axis": integer(1), "index": integers(0)}, free=("index",), effect=_effect)}

@@ -13,6 +13,7 @@ from fractions import Fraction
 from math import ceil, floor, isqrt
 
 from lumpnet.certificate import Real
+from lumpnet.check.effect import Bend, Bent
 from lumpnet.check.graph import Node, number, somewhere
 from lumpnet.check.numbers import sign
 from lumpnet.check.relation import ONE, ZERO, Shape
@@ -106,25 +107,29 @@ def _divides_by(name: str) -> Callable[[Node, list[Shape]], bool]:
     return lambda node, ins: node.attrs[name] == 0
 
 
+def _ramp(attrs: Attrs) -> Bend:
+    return Bend(abs(attrs["alpha"]), at_zero=min(max(float(attrs["beta"]), 0.0), 1.0), most=1.0)
+
+
 KINDS = {
-    "abs": function(_absolute, _at(lambda attrs, c: abs(c))),
+    "abs": function(_absolute, _at(lambda attrs, c: abs(c)), Bent(Bend())),
     "sign": function(_sign_row, _at(lambda attrs, c: Fraction(sign(c)))),
     "exp": function(exactly, _only(0, 1)),
     "log": replace(function(exactly, _only(1, 0)), partial=somewhere),
     "sqrt": replace(function(exactly, _at(_square_root)), partial=somewhere),
     "reciprocal": replace(function(_inverse, _at(lambda attrs, c: 1 / c if c else None)), partial=somewhere),
-    "erf": function(odd, _only(0, 0)),
-    "sin": function(odd, _only(0, 0)),
-    "cos": function(_even, _only(0, 1)),
-    "softsign": function(odd, _at(lambda attrs, c: c / (1 + abs(c)))),
-    "elu": function(exactly, _at(_positive_part_known), alpha=number),
-    "selu": function(exactly, _only(0, 0)),
+    "erf": function(odd, _only(0, 0), Bent(Bend(1.1284, most=1.0))),
+    "sin": function(odd, _only(0, 0), Bent(Bend(most=1.0))),
+    "cos": function(_even, _only(0, 1), Bent(Bend(at_zero=1.0, most=1.0))),
+    "softsign": function(odd, _at(lambda attrs, c: c / (1 + abs(c))), Bent(Bend(most=1.0))),
+    "elu": function(exactly, _at(_positive_part_known), Bent(lambda attrs: Bend(max(1.0, abs(attrs["alpha"])))), alpha=number),
+    "selu": function(exactly, _only(0, 0), Bent(Bend(1.7581))),
     "celu": replace(function(exactly, _at(_positive_part_known), alpha=number), partial=_divides_by("alpha")),
     "softplus": replace(function(exactly, _at(_beyond_threshold), beta=number, threshold=number), partial=_divides_by("beta")),
-    "hardswish": function(exactly, _at(_hardswish)),
-    "hardsigmoid": function(_ramp_row, _at(_ramp_middle), alpha=number, beta=number),
-    "mish": function(exactly, _only(0, 0)),
-    "logsigmoid": function(exactly, _at(lambda attrs, c: None)),
+    "hardswish": function(exactly, _at(_hardswish), Bent(Bend(1.5, gain=1.0))),
+    "hardsigmoid": function(_ramp_row, _at(_ramp_middle), Bent(_ramp), alpha=number, beta=number),
+    "mish": function(exactly, _only(0, 0), Bent(Bend(1.0885, gain=1.0))),
+    "logsigmoid": function(exactly, _at(lambda attrs, c: None), Bent(Bend(at_zero=0.6932))),
     "floor": function(exactly, _at(lambda attrs, c: Fraction(floor(c)))),
     "ceil": function(exactly, _at(lambda attrs, c: Fraction(ceil(c)))),
     "round": function(odd, _at(lambda attrs, c: Fraction(round(c)))),

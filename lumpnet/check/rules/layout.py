@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from lumpnet.check.effect import Near, Step
 from lumpnet.check.graph import Case, Kind, Node, integer, integers
 from lumpnet.check.numbers import Array
 from lumpnet.check.outcome import Refusal, Unsure
@@ -117,8 +119,30 @@ def _joined(operands: list[Relation]) -> Rows:
     return Rows(joined, np.concatenate(law), laws, np.concatenate(kept), np.arange(len(joined)), np.ones(len(joined), np.bool_))
 
 
+def _reshaped(step: Step, ins: Sequence[Near]) -> Near:
+    shape = [n or 0 for n in step.node.shape[1:]]
+    if ins[0].size.size == len(ins[0].size) and ins[0].apart.size == len(ins[0].size):
+        return ins[0].each(lambda a: a.reshape(len(a), *[1] * len(shape)))
+    return ins[0].each(lambda a: step.full(a, step.shapes[0]).reshape(len(a), *shape))
+
+
+def _permuted(step: Step, ins: Sequence[Near]) -> Near:
+    return ins[0].each(lambda a: a.transpose(step.node.attrs["dims"]))
+
+
+def _side_by_side(step: Step, ins: Sequence[Near]) -> Near:
+    axis = step.node.attrs["axis"]
+
+    def joined(parts: list[Array]) -> Array:
+        common = list(np.broadcast_shapes(*((*p.shape[:axis], 1, *p.shape[axis + 1 :]) for p in parts)))
+        lengths = [shape[axis] or 0 for shape in step.shapes]
+        return np.concatenate([np.broadcast_to(p, (*common[:axis], n, *common[axis + 1 :])) for p, n in zip(parts, lengths, strict=True)], axis)
+
+    return Near(joined([x.size for x in ins]), joined([x.apart for x in ins]))
+
+
 KINDS = {
-    "reshape": Kind(_reshape_shape, _moved, attrs={"shape": integers(0)}, free=("shape",)),
-    "permute": Kind(_permute_shape, _moved, attrs={"dims": integers(0)}),
-    "concat": Kind(_concat_shape, _concat, inputs=None, attrs={"axis": integer(1)}, counterpart=_concat_counterpart),
+    "reshape": Kind(_reshape_shape, _moved, attrs={"shape": integers(0)}, free=("shape",), effect=_reshaped),
+    "permute": Kind(_permute_shape, _moved, attrs={"dims": integers(0)}, effect=_permuted),
+    "concat": Kind(_concat_shape, _concat, inputs=None, attrs={"axis": integer(1)}, counterpart=_concat_counterpart, effect=_side_by_side),
 }

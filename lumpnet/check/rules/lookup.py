@@ -6,11 +6,13 @@ row `x_i = s x_R + c` holds exactly if it holds in every entry.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
 
 from lumpnet.certificate import Surd
+from lumpnet.check.effect import Near, Step
 from lumpnet.check.graph import Case, Kind, Node
 from lumpnet.check.numbers import Array, dyadic, misfits, shown, times
 from lumpnet.check.outcome import Refusal
@@ -59,13 +61,23 @@ def _kept(case: Case, table: Array, out: Relation, reduced: Node) -> None:
     stored = reduced.params["weight"].data
     if stored.shape[0] != len(table):
         raise Refusal(case.where, f"a reduced table of {stored.shape[0]} entries", f"{len(table)}")
+    exact = np.zeros(stored.shape, np.bool_)
     for column, rep in enumerate(out.kept().tolist()):
         whole, exponent = dyadic(table[:, rep])
+        exact[:, column] = ~misfits(whole, exponent, None, stored[:, column], "none")
         bad = np.flatnonzero(misfits(whole, exponent, None, stored[:, column], case.rounding))
         if len(bad):
             raise Refusal(case.where, f"the reduced entry {bad[0]} of column {column} is {stored[bad[0], column]!r}", f"that of unit {rep}")
+    case.exact["weight"] = exact
+
+
+def _effect(step: Step, ins: Sequence[Near]) -> Near:
+    """The largest entry of a column, whichever is looked up."""
+    axis = len(step.node.shape) - 1
+    size, apart = (step.constants(step.along(x.max(axis=0), axis), ins[0]) for x in step.stored("weight"))
+    return Near(size, apart)
 
 
 KINDS = {
-    "embedding": Kind(_shape, _oblige, roles=("weight",), training=("padding_idx",), operands=("int32", "int64")),
+    "embedding": Kind(_shape, _oblige, roles=("weight",), training=("padding_idx",), operands=("int32", "int64"), effect=_effect),
 }

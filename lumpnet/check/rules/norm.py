@@ -6,11 +6,13 @@ every equation below compares signs and squares instead (THEORY section 2).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
 
 from lumpnet.certificate import Real, Surd
+from lumpnet.check.effect import Near, Step, plus, times, up
 from lumpnet.check.graph import Case, Kind, Node, number
 from lumpnet.check.numbers import Array, bits, same, shown, sign
 from lumpnet.check.outcome import Refusal
@@ -117,8 +119,22 @@ def _constant(case: Case, inn: Relation, out: Relation, unit: int) -> None:
         raise Refusal(case.where, f"unit {unit} claims the constant {shown(out.offset_of(unit))}", shown(c if isinstance(c, Surd) else channel.at(c)))
 
 
+def _effect(step: Step, ins: Sequence[Near]) -> Near:
+    """|a| |x - mean| + |bias| with |a| = |weight| / sqrt(var + eps); the sum under the root is positive, and rounded once."""
+    weight, bias, mean, var = (step.along(step.own(role, missing), 1) for role, missing in (("weight", 1.0), ("bias", 0.0), ("mean", 0.0), ("var", 0.0)))
+    slope, x = up(np.abs(weight) / np.sqrt(var + float(step.node.attrs["eps"])), 4), ins[0]
+    size = plus(x.size, step.constants(np.abs(mean), x))
+    return Near(plus(times(size, slope), step.constants(np.abs(bias), x)), times(x.apart, slope))
+
+
 KINDS = {
     "batch_norm": Kind(
-        _shape, _oblige, roles=("mean", "var"), optional=("weight", "bias", "num_batches_tracked"), attrs={"eps": number}, training=("momentum",)
+        _shape,
+        _oblige,
+        roles=("mean", "var"),
+        optional=("weight", "bias", "num_batches_tracked"),
+        attrs={"eps": number},
+        training=("momentum",),
+        effect=_effect,
     ),
 }

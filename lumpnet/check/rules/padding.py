@@ -5,6 +5,7 @@ Along the unit axis the padding is constant units of value `v`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lumpnet.certificate import Real
+from lumpnet.check.effect import Near, Step
 from lumpnet.check.graph import Case, Kind, Node, integer, number
 from lumpnet.check.numbers import Array, same
 from lumpnet.check.outcome import Refusal
@@ -89,4 +91,12 @@ def _units(case: Case, axis: int, inn: Relation, out: Relation) -> str:
     return "constant units around rows that stay"
 
 
-KINDS = {"pad": Kind(_shape, _pad, attrs={"pads": _pairs, "mode": lambda value: value in _MODES, "value": number}, free=("pads",))}
+def _effect(step: Step, ins: Sequence[Near]) -> Near:
+    """Copies of entries, or a stored value, in which the networks agree."""
+    attrs = step.node.attrs
+    x = ins[0].most([axis + 1 for axis, pair in enumerate(attrs["pads"]) if any(pair)])
+    value = np.full((1, *[1] * (len(step.node.shape) - 1)), abs(float(attrs["value"])) if attrs["mode"] == "constant" else 0.0)
+    return replace(x, size=np.maximum(x.size, step.constants(value, x)))
+
+
+KINDS = {"pad": Kind(_shape, _pad, attrs={"pads": _pairs, "mode": lambda value: value in _MODES, "value": number}, free=("pads",), effect=_effect)}

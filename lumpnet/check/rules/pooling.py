@@ -6,12 +6,14 @@ the weights of every window add up to one, and rows without offset otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
 
 from lumpnet.certificate import Real
+from lumpnet.check.effect import Near, Step, largest, positions, up
 from lumpnet.check.graph import Case, Kind, Node, boolean, integer, integers
 from lumpnet.check.numbers import Array, same, scale_real
 from lumpnet.check.outcome import Refusal, Unsure
@@ -195,12 +197,34 @@ def _upsample(case: Case) -> str:
     return "every position is repeated"
 
 
+def _averaged(step: Step, ins: Sequence[Near]) -> Near:
+    """A window's weights add up to at most 1, or to its size over the divisor."""
+    x, divisor = ins[0].most(positions(step.node)), step.node.attrs["divisor_override"]
+    return x if divisor is None else x.scaled(up(np.asarray(math.prod(step.node.attrs["kernel"]) / divisor), 1))
+
+
+def _axes_of(node: Node) -> Sequence[int]:
+    return list(node.attrs["axes"])
+
+
+def _over(step: Step, ins: Sequence[Near]) -> Near:
+    """The largest along the axes, which vanish or stay with length 1."""
+    x, axes = ins[0].most(_axes_of(step.node)), tuple(_axes_of(step.node))
+    return x if step.node.attrs["keepdim"] else x.each(lambda a: a.squeeze(axes))
+
+
+def _added_up(step: Step, ins: Sequence[Near]) -> Near:
+    count = math.prod(step.shapes[0][axis] or 0 for axis in _axes_of(step.node))
+    return _over(step, ins).scaled(float(count))
+
+
 KINDS = {
     "max_pool": Kind(
         _window_shape,
         _max_pool,
         attrs={"kernel": integers(1), "stride": integers(1), "padding": integers(0), "dilation": integers(1), "ceil_mode": boolean},
         partial=_of_nothing,
+        effect=largest(positions),
     ),
     "avg_pool": Kind(
         _window_shape,
@@ -214,12 +238,13 @@ KINDS = {
             "divisor_override": lambda value: value is None or integer(1)(value),
         },
         partial=_of_nothing,
+        effect=_averaged,
     ),
-    "adaptive_avg_pool": Kind(_adaptive_shape, _adaptive_avg, attrs={"output_size": integers(0)}),
-    "adaptive_max_pool": Kind(_adaptive_shape, _adaptive_max, attrs={"output_size": integers(0)}),
-    "mean": Kind(_mean_shape, _mean, attrs={"axes": integers(1), "keepdim": boolean}),
-    "sum": Kind(_mean_shape, _sum, attrs={"axes": integers(1), "keepdim": boolean}),
-    "amax": Kind(_mean_shape, _extreme, attrs={"axes": integers(1), "keepdim": boolean}),
-    "amin": Kind(_mean_shape, _extreme, attrs={"axes": integers(1), "keepdim": boolean}),
-    "upsample": Kind(_upsample_shape, _upsample, attrs={"scales": integers(1), "mode": lambda value: value == "nearest"}),
+    "adaptive_avg_pool": Kind(_adaptive_shape, _adaptive_avg, attrs={"output_size": integers(0)}, effect=largest(positions)),
+    "adaptive_max_pool": Kind(_adaptive_shape, _adaptive_max, attrs={"output_size": integers(0)}, effect=largest(positions)),
+    "mean": Kind(_mean_shape, _mean, attrs={"axes": integers(1), "keepdim": boolean}, effect=_over),
+    "sum": Kind(_mean_shape, _sum, attrs={"axes": integers(1), "keepdim": boolean}, effect=_added_up),
+    "amax": Kind(_mean_shape, _extreme, attrs={"axes": integers(1), "keepdim": boolean}, effect=_over),
+    "amin": Kind(_mean_shape, _extreme, attrs={"axes": integers(1), "keepdim": boolean}, effect=_over),
+    "upsample": Kind(_upsample_shape, _upsample, attrs={"scales": integers(1), "mode": lambda value: value == "nearest"}, effect=largest(positions)),
 }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 
+from lumpnet.check.effect import Near, Step, bent_by
 from lumpnet.check.graph import Case, Kind, Node
 from lumpnet.check.numbers import compare, fractions, scale_real
 from lumpnet.check.outcome import Refusal
@@ -48,11 +50,11 @@ def _constants_bent(rows: Rows, slopes: np.ndarray) -> Rows:
     values, which = np.unique(slopes, return_inverse=True)
     exact = fractions(values)
 
-    def bent(law: Law, slope: Fraction) -> Law:
+    def Bent(law: Law, slope: Fraction) -> Law:
         return (ZERO, scale_real(slope, law[1])) if law[0] == 0 and compare(law[1], ZERO) < 0 else law
 
     pairs, _, number = distinct(rows.law, which.reshape(-1))
-    return replace(rows, law=number, laws=[bent(rows.laws[mine], exact[its]) for mine, its in pairs])
+    return replace(rows, law=number, laws=[Bent(rows.laws[mine], exact[its]) for mine, its in pairs])
 
 
 def _reduced_slopes(case: Case, out: Relation, own: np.ndarray) -> None:
@@ -64,4 +66,9 @@ def _reduced_slopes(case: Case, out: Relation, own: np.ndarray) -> None:
         raise Refusal(case.where, f"the reduced slope of column {bad[0]} is another one", f"{wanted[bad[0]]!r}, that of its representative")
 
 
-KINDS = {"prelu": Kind(_shape, _prelu, roles=("slope",))}
+def _effect(step: Step, ins: Sequence[Near]) -> Near:
+    slope = step.along(np.maximum(np.abs(step.own("slope")), 1.0), 1)
+    return bent_by(step, ins[0], slope, slope)
+
+
+KINDS = {"prelu": Kind(_shape, _prelu, roles=("slope",), effect=_effect)}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from lumpnet.certificate import Real
+from lumpnet.check.effect import Bend, Bent, Near, Step
 from lumpnet.check.graph import Case, Kind, Node, integer
 from lumpnet.check.numbers import same
 from lumpnet.check.outcome import Refusal
@@ -38,4 +40,9 @@ def _softmax(case: Case) -> str:
     return "every unit by itself, up to what is added to it"
 
 
-KINDS = {"softmax": Kind(_shape, _softmax, attrs={"axis": integer(1)})}
+def _effect(step: Step, ins: Sequence[Near]) -> Near:
+    """A row of the derivative, p_i (e_i - p), has absolute sum 2 p_i (1 - p_i) <= 1/2."""
+    return Bent(Bend(0.5, at_zero=1.0, most=1.0))(step, [ins[0].most([step.node.attrs["axis"]])])
+
+
+KINDS = {"softmax": Kind(_shape, _softmax, attrs={"axis": integer(1)}, effect=_effect)}
