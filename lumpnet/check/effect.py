@@ -95,7 +95,9 @@ class Step:
         return np.abs(data.astype(np.float64)), self.off(data, self.exact.get(role, False))
 
     def off(self, data: Array, exact: Array | bool) -> Array:
-        return np.zeros(data.shape) if np.all(exact) else np.where(exact, 0.0, slack(data))
+        out, loose = np.zeros(data.shape), ~np.broadcast_to(exact, data.shape)
+        out[loose] = slack(data[loose])
+        return out
 
     def own(self, role: str, missing: float = 0.0) -> Array:
         """A parameter that no obligation allows to be rounded, in float64."""
@@ -185,6 +187,8 @@ def effect(network: Network, kinds: Mapping[str, Kind], exact: Mapping[str, Exac
     `exact` says by node and role which numbers are Q's own. Raises `Unsure`
     where a node has no rule or a number is too large, and `Refusal` for a box of other inputs.
     """
+    if not ((least := np.full(2, _LEAST)) * 1.0 > 0).all() or not (least + least > least).all() or not (np.full(2, 2.0**-1022) * 0.5 > 0).all():
+        raise Unsure("this process", "it flushes subnormal numbers to zero, and bounds are computed with gradual underflow")
     try:
         with np.errstate(all="raise", under="ignore"):
             return _effect(network, kinds, exact, box)

@@ -68,6 +68,18 @@ def test_a_bound_is_raised_even_where_nothing_seems_lost() -> None:
     assert Fraction(float(up(np.float64(2.0**-600) * 2.0**-600, 1))) >= Fraction(1, 2**1200)
 
 
+def test_a_process_that_flushes_subnormals_makes_no_claim(tmp_path: Path) -> None:
+    graph = network(CASES["linear_nearest"]().h, tmp_path)
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor does not flush")
+    try:
+        with pytest.raises(Unsure, match="gradual underflow"):
+            effect(graph, KINDS, {}, None)
+    finally:
+        torch.set_flush_denormal(False)
+    effect(graph, KINDS, {}, None)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_slack_is_half_the_gap_away_from_zero(dtype: str, rng: np.random.Generator) -> None:
     info = np.finfo(dtype)

@@ -527,7 +527,7 @@ def _conv_transpose(case: Case) -> str:
 
 
 def _effect(step: Step, ins: Sequence[Near]) -> Near:
-    """apart' = (|W| + H) apart + H size + h and size' = |W| size + |b|, sums over all taps; a convolution's positions are taken together."""
+    """apart' = |W| apart + H (apart + size) + h and size' = |W| size + |b|, sums over all taps; a convolution's positions are taken together."""
     (x,), (weight, bias), groups = ins, _tensors(step.node), _groups(step.node)
     exact = _as_rows(step.node, np.broadcast_to(step.exact.get("weight", False), step.node.params["weight"].data.shape))
     rows, columns, taps = weight.shape
@@ -540,9 +540,10 @@ def _effect(step: Step, ins: Sequence[Near]) -> Near:
         for group in range(start // per_group, (min(start + block, rows) - 1) // per_group + 1):
             at = slice(max(start, group * per_group), min(start + block, (group + 1) * per_group))
             read = slice(group * columns, (group + 1) * columns)
-            w, off = np.abs(weight[at].astype(np.float64)).sum(axis=2).T, step.off(weight[at], exact[at]).sum(axis=2).T
-            size[..., at] = x.size[..., read] @ w
-            apart[..., at] = x.apart[..., read] @ (w + off) + x.size[..., read] @ off
+            w = np.abs(weight[at]).sum(axis=2, dtype=np.float64).T
+            size[..., at], apart[..., at] = x.size[..., read] @ w, x.apart[..., read] @ w
+            if not exact[at].all():
+                apart[..., at] += (x.apart[..., read] + x.size[..., read]) @ step.off(weight[at], exact[at]).sum(axis=2).T
     size[0] += np.abs(bias.astype(np.float64))
     apart[0] += step.off(bias, step.exact.get("bias", False))
     return Near(up(size, n), up(apart, n)).each(lambda a: np.moveaxis(a, -1, units))
