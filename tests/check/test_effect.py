@@ -415,6 +415,14 @@ def test_without_a_rule_there_is_no_claim(tmp_path: Path) -> None:
     assert "node 'v' (exp)" in found.reason
 
 
+def test_numbers_along_the_batch_are_not_taken_for_coefficients(tmp_path: Path) -> None:
+    """A fixed first axis may carry parameters; axis 0 of a bound holds something else."""
+    net = Net({"x": (2, 3)}, {"y": N("add_constant", (2, 3), ["x"], {"axis": 0}, {"term": [1.0, 5.0]})}, ["y"])
+    for box in (None, {"x": ((0.0,), (1.0,))}):
+        with pytest.raises(Unsure, match="axis 0"):
+            effect(network(net, tmp_path), KINDS, {}, box)
+
+
 def test_a_number_beyond_the_floats_is_no_bound(tmp_path: Path) -> None:
     nodes = {f"n{k}": N("linear", (None, 1), [f"n{k - 1}" if k else "x"], {}, {"weight": arr([[3e38]])}) for k in range(10)}
     net = Net({"x": (None, 1)}, nodes, ["n9"])
