@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 
 from lumpnet.certificate import Surd
-from lumpnet.check.graph import Case, Kind, Node
+from lumpnet.check.graph import Case, Kind, Node, somewhere
 from lumpnet.check.numbers import Array, dyadic, misfits, shown, times
 from lumpnet.check.outcome import Refusal
 from lumpnet.check.relation import ZERO, Relation, Shape
@@ -67,5 +67,5 @@ def _kept(case: Case, table: Array, out: Relation, reduced: Node) -> None:
 
 
 KINDS = {
-    "embedding": Kind(_shape, _oblige, roles=("weight",), training=("padding_idx",), operands=("int32", "int64")),
+    "embedding": Kind(_shape, _oblige, roles=("weight",), training=("padding_idx",), operands=("int32", "int64"), partial=somewhere),
 }
