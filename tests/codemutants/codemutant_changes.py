@@ -1,6 +1,6 @@
 """Small changes of source code, one at a time: what a slip of the checker's author could look like.
 
-Texts of errors are left alone. A change is known by its function, what it does, and what it does it to, so that it
+Texts of errors and limits of cost (`MAX_...`, `_BLOCK`) are left alone. A change is known by its function, what it does, and what it does it to, so that it
 keeps its name while lines move.
 """
 
@@ -119,6 +119,11 @@ def _silent(tree: ast.AST) -> Iterator[ast.AST]:
                 yield from ast.walk(argument)
         elif isinstance(node, ast.JoinedStr):
             yield from ast.walk(node)
+        elif isinstance(node, ast.Assign) and any(_name(t).lstrip("_").startswith(("MAX", "BLOCK", "CHUNK", "HINT")) for t in node.targets):
+            yield from ast.walk(node.value)
+        elif isinstance(node, ast.ClassDef):
+            for decorator in node.decorator_list:
+                yield from ast.walk(decorator)
         elif isinstance(node, ast.FunctionDef):
             for annotation in (node.returns, *(a.annotation for a in (*node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg) if a)):
                 if annotation is not None:

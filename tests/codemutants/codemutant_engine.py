@@ -21,7 +21,7 @@ from typing import Any
 from codemutant_changes import Change, changes
 
 ROOT = Path(__file__).resolve().parents[2]
-MOST = 600
+MOST = 200
 """Questions about one change, drawn from those that reach it; the ones that noticed a neighbour come first."""
 SECONDS = 5.0
 """Of processor time for one question: a change that makes the checker turn for ever is noticed."""

@@ -18,7 +18,7 @@ from fuzz_readers import READERS, bent
 
 from lumpnet.errors import FileError
 
-QUICK = {"certificate": 2000, "network": 1500, "onnx": 1500, "pt2": 25}
+QUICK = {"certificate": 2000, "network": 1500, "onnx": 1500, "pt2": 12}
 NAMES = tuple(QUICK)
 
 

@@ -132,16 +132,21 @@ def campaign(seed: int, mutants: int, folder: Path, only: set[str] | None = None
     rng, result, judge = random.Random(seed), Result(), Judge()
     names = sorted(only or OPERATORS)
     found: list[Base] = []
+    barren: Counter[tuple[int, str]] = Counter()
     turn = 0
     while result.mutants < mutants:
         if turn % (40 * len(names)) == 0:
             judge = Judge()
-            found = bases(rng, folder)
+            found, barren = bases(rng, folder), Counter[tuple[int, str]]()
         name = names[turn % len(names)]
         turn += 1
-        for base, clean in rng.sample(found, len(found)):
+        for at in rng.sample(range(len(found)), len(found)):
+            if barren[at, name] == 3:
+                continue
+            base, clean = found[at]
             mutant, done = base.copy(), name
             if not _applies(name, mutant, rng):
+                barren[at, name] += 1
                 continue
             if rng.random() < 0.15:
                 second = rng.choice(names)
