@@ -1,6 +1,6 @@
 """Small changes of source code, one at a time: what a slip of the checker's author could look like.
 
-Texts of errors and limits of cost (`MAX_...`, `_BLOCK`) are left alone. A change is known by its function, what it does, and what it does it to, so that it
+Texts of errors and bounds on cost (`MAX_...`, `_BLOCK`, and what is asked of them) are left alone. A change is known by its function, what it does, and what it does it to, so that it
 keeps its name while lines move.
 """
 
@@ -38,6 +38,10 @@ WORDS = (
     "ascii_line",
 )
 """What these are given is words: the change would be one of words only."""
+
+
+BOUNDS = ("_bounded", "_few_taps")
+"""These ask of bounds on cost and of nothing else."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ def _silent(tree: ast.AST) -> Iterator[ast.AST]:
                 yield from ast.walk(argument)
         elif isinstance(node, ast.JoinedStr):
             yield from ast.walk(node)
-        elif isinstance(node, ast.Assign) and any(_name(t).lstrip("_").startswith(("MAX", "BLOCK", "CHUNK", "HINT")) for t in node.targets):
+        elif isinstance(node, ast.Assign) and any(map(_limit, node.targets)):
             yield from ast.walk(node.value)
         elif isinstance(node, ast.ClassDef):
             for decorator in node.decorator_list:
@@ -133,7 +137,11 @@ def _silent(tree: ast.AST) -> Iterator[ast.AST]:
         elif isinstance(node, ast.BoolOp) and isinstance(node.values[-1], ast.Constant) and node.values[-1].value == 0:
             yield node  # `n or 0`: a size that is no batch is never None
             yield node.values[-1]
-        elif isinstance(node, ast.keyword) and node.arg == "initial":
+        elif isinstance(node, ast.keyword) and node.arg in ("initial", "strict", "dtype"):
+            yield from ast.walk(node)
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and _name(node.value.func) in BOUNDS:
+            yield node
+        elif isinstance(node, ast.If) and any(_limit(n) for n in ast.walk(node.test)):
             yield from ast.walk(node)
         elif isinstance(node, ast.Import | ast.ImportFrom | ast.alias):
             yield node
@@ -141,6 +149,11 @@ def _silent(tree: ast.AST) -> Iterator[ast.AST]:
             yield from ast.walk(node)
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp) and any(_name(n) in ("None", "Surd") for n in ast.walk(node.value)):
             yield from ast.walk(node.value)  # a union of types
+
+
+def _limit(node: ast.AST) -> bool:
+    """A bound on cost."""
+    return _name(node).lstrip("_").startswith(("MAX_", "BLOCK", "CHUNK", "HINT"))
 
 
 def _name(node: ast.AST) -> str:
@@ -188,7 +201,7 @@ def _of(node: ast.AST, field: str) -> Iterator[tuple[str, Callable[[Any], Any]]]
         case ast.Constant(value=bool()):
             yield f"{node.value} | becomes {not node.value}", _setting("value", None, not node.value)
         case ast.Constant(value=int()):
-            for step in (1, -1):
+            for step in (1,) if field == "slice" and node.value == 0 else (1, -1):
                 yield f"{node.value} | becomes {node.value + step}", _setting("value", None, node.value + step)
         case ast.If():
             yield f"if {_short(node.test)} | never", _setting("test", None, ast.Constant(False))
@@ -199,7 +212,7 @@ def _of(node: ast.AST, field: str) -> Iterator[tuple[str, Callable[[Any], Any]]]
         case ast.comprehension() if node.ifs:
             for k, test in enumerate(node.ifs):
                 yield f"for ... if {_short(test)} | every one", lambda n, k=k: _without(n, "ifs", k)
-        case ast.Return(value=value) if value is not None and not (isinstance(value, ast.Constant) and value.value is None):
+        case ast.Return(value=value) if value is not None and not (isinstance(value, ast.Constant) and not value.value):
             yield f"return {_short(value)} | returns None", _setting("value", None, ast.Constant(None))
             if isinstance(value, ast.Compare | ast.BoolOp) or (
                 isinstance(value, ast.Call) and _name(value.func) in ("bool", "all", "any", "same", "isinstance")

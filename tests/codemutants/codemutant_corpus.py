@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -74,10 +75,42 @@ def _verdict(place: Path, check: Callable[..., Any]) -> str:
     )
 
 
+def forged(folder: Path) -> list[Case]:
+    """The certificates forged by hand: each is refused, and at the condition that it violates."""
+    sys.path.insert(0, str(ROOT / "tests/check"))
+    import test_refuses
+    import test_refuses_conditions
+    import test_refuses_recurrent
+    from catalog import CASES
+
+    found = []
+    for tests in (test_refuses, test_refuses_recurrent, test_refuses_conditions):
+        for law, (name, breaking, message) in tests.FORGERIES.items():
+            found.append((f"forged: {law}", CASES[name]().broken(breaking), message))
+    found += [(f"malformed: {what}", triple, message) for what, (triple, message) in test_refuses_conditions.malformed().items()]
+    cases = []
+    for k, (name, triple, message) in enumerate(found):
+        place = folder / f"{k}"
+        place.mkdir()
+        triple.write(place)
+        cases.append(Case(name, partial(_refusal, place, message)))
+    return cases
+
+
+def _refusal(place: Path, message: str, check: Callable[..., Any]) -> str:
+    try:
+        said = check(place / "g.safetensors", place / "h.safetensors", place / "c.json")
+    except Exception as problem:
+        return f"{type(problem).__name__} {re.search(message, str(problem)) is not None}"
+    return f"{type(said).__name__} {re.search(message, getattr(said, 'reason', '')) is not None}"
+
+
 def corpus(folder: Path, seed: int) -> list[Case]:
-    recorded(folder)
-    drawn(folder, seed)
-    return [*triples(folder), *arithmetic()]
+    for name in ("recorded", "forged"):
+        (folder / name).mkdir()
+    recorded(folder / "recorded")
+    drawn(folder / "recorded", seed)
+    return [*forged(folder / "forged"), *triples(folder / "recorded"), *arithmetic()]
 
 
 # --- arithmetic ----------------------------------------------------------------------------------

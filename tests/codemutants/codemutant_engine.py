@@ -187,9 +187,7 @@ class Engine:
                     killers.remove(case)
                 killers.insert(0, case)
                 del killers[12:]
-                case_said = Case(case.name, case.ask, case.answer)
-                case_said.name = f"{case.name}: {said} for {case.answer}"
-                return case_said
+                return Case(case.name, case.ask, "accepted" if said.startswith("Proved") and not case.answer.startswith("Proved") else said)
         return None
 
     def run(self, wanted: list[Change], progress: Callable[[int, Change, Found], None] = lambda *args: None) -> Found:
@@ -198,7 +196,7 @@ class Engine:
             killer = self.wrong(change)
             if killer is not None:
                 found.killed += 1
-                found.accepting += " proved for" in killer.name or "Proved for" in killer.name
+                found.accepting += killer.answer == "accepted"
             else:
                 (found.survived if self.reached(change) else found.unreached)[change.key] = change
             progress(done + 1, change, found)

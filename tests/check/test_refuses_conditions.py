@@ -1,0 +1,276 @@
+"""One forgery a condition: what would pass if just that line of the checker were missing, found by changing its code.
+
+`MALFORMED` are networks that are none; original and reduced are the same file, so nothing but the reader refuses them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from catalog import CASES
+from forge import N, Net, Triple, lump
+
+from lumpnet.errors import FileError
+from lumpnet.verdict import Refuted
+
+Breaking = Callable[[Triple], Any]
+FORGERIES: dict[str, tuple[str, Breaking, str]] = {}
+MALFORMED: dict[str, tuple[list[tuple[Any, ...]], N, str]] = {}
+
+
+def forge(law: str, case: str, breaking: Breaking, message: str) -> None:
+    FORGERIES[law] = (case, breaking, message)
+
+
+def bad(
+    what: str, kind: str, inputs: list[tuple[Any, ...]], shape: tuple[Any, ...], attrs: dict[str, Any], message: str, **params: tuple[int, ...] | list[float]
+) -> None:
+    """A node that is none; parameters by their shape (filled with ones) or their numbers; `shape` is what it would have."""
+    stored = {role: np.ones(p, "float32") if isinstance(p, tuple) else np.array(p, "float32") for role, p in params.items()}
+    MALFORMED[f"{kind}: {what}"] = (inputs, N(kind, shape, [f"x{k}" for k in range(len(inputs))], attrs, stored), message)
+
+
+def malformed() -> dict[str, tuple[Triple, str]]:
+    out = {}
+    for what, (inputs, node, message) in MALFORMED.items():
+        choices = {"x0": 2} if node.kind == "embedding" else {}
+        net = Net({f"x{k}": shape for k, shape in enumerate(inputs)}, {"y": node}, ["y"], choices=choices)
+        out[what] = (Triple(net, net, {}), message)
+    return out
+
+
+def conv(axes: int, groups: int = 1, **changes: Any) -> dict[str, Any]:
+    return {"stride": [1] * axes, "padding": [0] * axes, "dilation": [1] * axes, "groups": groups} | changes
+
+
+def turned(axes: int, groups: int = 1, **changes: Any) -> dict[str, Any]:
+    return conv(axes, groups) | {"output_padding": [0] * axes} | changes
+
+
+# --- affine layers that are none -----------------------------------------------------------------
+WEIGHT, CHANNELS, BIAS, NOTHING = "a weight of shape", "groups on|in 1 groups|in 2 groups", "a bias of shape", "larger than its padded input"
+bad("no axes", "conv", [(None, 2)], (None, 2), conv(0), WEIGHT, weight=(2, 2))
+bad("four axes", "conv", [(None, 1, 1, 1, 1, 1)], (None, 1, 1, 1, 1, 1), conv(4), WEIGHT, weight=(1, 1, 1, 1, 1, 1))
+bad("another rank", "conv", [(None, 2, 3, 3)], (None, 2, 3), conv(1), WEIGHT, weight=(2, 2, 1))
+bad("no taps", "conv", [(None, 1, 3)], (None, 1, 4), conv(1), WEIGHT, weight=(1, 1, 0))
+bad("no taps in one axis", "conv", [(None, 1, 3, 3)], (None, 1, 3, 4), conv(2), WEIGHT, weight=(1, 1, 1, 0))
+bad("other channels", "conv", [(None, 2, 3)], (None, 2, 3), conv(1), CHANNELS, weight=(2, 1, 1))
+bad("rows that groups do not divide", "conv", [(None, 2, 3)], (None, 3, 3), conv(1, 2), CHANNELS, weight=(3, 1, 1))
+bad("a bias too many", "conv", [(None, 1, 3)], (None, 2, 3), conv(1), BIAS, weight=(2, 1, 1), bias=(3,))
+bad("a bias that broadcasts", "conv", [(None, 1, 3)], (None, 2, 3), conv(1), BIAS, weight=(2, 1, 1), bias=(1,))
+bad("a kernel larger than the input", "conv", [(None, 1, 2)], (None, 1, 0), conv(1), NOTHING, weight=(1, 1, 3))
+bad("a kernel larger in one axis", "conv", [(None, 1, 2, 5)], (None, 1, 0, 3), conv(2), NOTHING, weight=(1, 1, 3, 3))
+bad("a stride too many", "conv", [(None, 1, 3)], (None, 1, 3), conv(1, stride=[1, 1]), "zip", weight=(1, 1, 1))
+bad("no axes", "conv_transpose", [(None, 2)], (None, 2), turned(0), WEIGHT, weight=(2, 2))
+bad("four axes", "conv_transpose", [(None, 1, 1, 1, 1, 1)], (None, 1, 1, 1, 1, 1), turned(4), WEIGHT, weight=(1, 1, 1, 1, 1, 1))
+bad("another rank", "conv_transpose", [(None, 2, 3, 3)], (None, 2, 3), turned(1), WEIGHT, weight=(2, 2, 1))
+bad("no taps", "conv_transpose", [(None, 1, 3)], (None, 1, 2), turned(1), WEIGHT, weight=(1, 1, 0))
+bad("no rows", "conv_transpose", [(None, 1, 3)], (None, 0, 3), turned(1), WEIGHT, weight=(1, 0, 1))
+bad("no positions", "conv_transpose", [(None, 1, 0)], (None, 1, 2), turned(1), WEIGHT, weight=(1, 1, 3))
+bad("other channels", "conv_transpose", [(None, 2, 3)], (None, 1, 3), turned(1), CHANNELS, weight=(1, 1, 1))
+bad("channels that groups do not divide", "conv_transpose", [(None, 3, 4)], (None, 2, 4), turned(1, 2), CHANNELS, weight=(3, 1, 1))
+bad("a bias too short", "conv_transpose", [(None, 2, 3)], (None, 2, 3), turned(1, 2), BIAS, weight=(2, 1, 1), bias=(1,))
+bad("padding that leaves nothing", "conv_transpose", [(None, 1, 2)], (None, 1, 0), turned(1, padding=[1]), "leaves nothing", weight=(1, 1, 1))
+bad("nothing in one axis", "conv_transpose", [(None, 1, 2, 2)], (None, 1, 0, 2), turned(2, padding=[1, 0]), "leaves nothing", weight=(1, 1, 1, 1))
+bad("much output padding", "conv_transpose", [(None, 1, 2)], (None, 1, 3), turned(1, output_padding=[1]), "output padding", weight=(1, 1, 1))
+bad("a batch for features", "linear", [(None,)], (2,), {}, WEIGHT, weight=(2, 1))
+bad("three axes", "linear", [(None, 2)], (None, 2), {}, WEIGHT, weight=(2, 2, 1))
+bad("other features", "linear", [(None, 3)], (None, 2), {}, WEIGHT, weight=(2, 2))
+bad("a bias too long", "linear", [(None, 2)], (None, 2), {}, BIAS, weight=(2, 2), bias=(3,))
+bad("a bias of two axes", "linear", [(None, 2)], (None, 2), {}, BIAS, weight=(2, 2), bias=(2, 1))
+
+# --- parameters per unit -------------------------------------------------------------------------
+for _role in ("weight", "bias", "mean", "var"):
+    _sizes: dict[str, Any] = {"mean": (2,), "var": (2,)} | {_role: (1,)}
+    bad(f"a {_role} that broadcasts", "batch_norm", [(None, 2)], (None, 2), {"eps": 1.0}, "one per channel", **_sizes)
+bad("no channels", "batch_norm", [(None,)], (None,), {"eps": 1.0}, "one per channel", mean=(1,), var=(1,))
+bad("a variance of zero", "batch_norm", [(None, 2)], (None, 2), {"eps": 0.0}, "not positive", mean=(2,), var=[1, 0])
+bad("a variance that eps makes zero", "batch_norm", [(None, 2)], (None, 2), {"eps": 0.5}, "not positive", mean=(2,), var=[1, -0.5])
+bad("a variance below zero", "batch_norm", [(None, 2)], (None, 2), {"eps": 0.5}, "not positive", mean=(2,), var=[1, -2])
+bad("other channels", "prelu", [(None, 2)], (None, 2), {}, "slopes of shape", slope=(3,))
+bad("two axes", "prelu", [(None, 2)], (None, 2), {}, "slopes of shape", slope=(2, 1))
+bad("no channels", "prelu", [(None,)], (None,), {}, "slopes of shape", slope=(1,))
+for _kind, _role in (("add_constant", "term"), ("mul_constant", "factor"), ("div_constant", "divisor")):
+    bad("numbers without an axis", _kind, [(None, 2)], (None, 2), {"axis": None}, "without an axis", **{_role: (2,)})
+    bad("an axis that is not there", _kind, [(None, 2)], (None, 2), {"axis": 2}, "on axis 2", **{_role: ()})
+    bad("other units", _kind, [(None, 2)], (None, 2), {"axis": 1}, "on axis 1", **{_role: (1,)})
+bad("zero", "div_constant", [(None, 2)], (None, 2), {"axis": 1}, "a divisor that is zero", divisor=[1, 0])
+bad("an axis that is not there", "constant", [(None, 2)], (None, 2), {"shape": [2], "axis": 2}, "on axis 2", value=(2,))
+bad("other units", "constant", [(None, 2)], (None, 2), {"shape": [2], "axis": 1}, "a value of shape", value=(1,))
+bad("no table", "embedding", [(None,)], (None, 2), {}, "a table of shape", weight=(2,))
+bad("a table of three axes", "embedding", [(None,)], (None, 2), {}, "a table of shape", weight=(2, 2, 2))
+bad("no entries", "embedding", [(None,)], (None, 2), {}, "a table of shape", weight=(0, 2))
+bad("as many axes as the value", "layer_norm", [(None, 2)], (None, 2), {"dims": 2, "eps": 1.0}, "the last 2 axes")
+bad("other features", "layer_norm", [(None, 2)], (None, 2), {"dims": 1, "eps": 1.0}, "not of shape", weight=(1,))
+bad("another bias", "layer_norm", [(None, 2)], (None, 2), {"dims": 1, "eps": 1.0}, "not of shape", weight=(2,), bias=(1,))
+bad("groups that do not divide", "group_norm", [(None, 3, 2)], (None, 3, 2), {"groups": 2, "eps": 1.0}, "2 groups of")
+bad("no channels", "group_norm", [(None,)], (None,), {"groups": 1, "eps": 1.0}, "1 groups of")
+bad("other channels", "group_norm", [(None, 2)], (None, 2), {"groups": 1, "eps": 1.0}, "not of shape", weight=(1,))
+bad("no positions", "instance_norm", [(None, 2)], (None, 2), {"eps": 1.0}, "1 groups of")
+
+# --- windows -------------------------------------------------------------------------------------
+
+
+def window(*kernel: int, **changes: Any) -> dict[str, Any]:
+    count = len(kernel)
+    return {"kernel": list(kernel), "stride": [1] * count, "padding": [0] * count, "dilation": [1] * count, "ceil_mode": False} | changes
+
+
+WINDOWS, SIZES, FACTORS = "windows \\[", "an output size", "factors \\["
+bad("no axes", "max_pool", [(None, 2)], (None, 2), window(), WINDOWS)
+bad("four axes", "max_pool", [(None, 1, 1, 1, 1, 1)], (None, 1, 1, 1, 1, 1), window(1, 1, 1, 1), WINDOWS)
+bad("another rank", "max_pool", [(None, 1, 2, 2)], (None, 1, 2), window(1), WINDOWS)
+bad("a stride too many", "max_pool", [(None, 1, 2)], (None, 1, 2), window(1, stride=[1, 1]), WINDOWS)
+bad("a window larger than the input", "max_pool", [(None, 1, 2)], (None, 1, 0), window(3), "larger than their input")
+bad("a window larger in one axis", "max_pool", [(None, 1, 2, 3)], (None, 1, 0, 1), window(3, 3), "larger than their input")
+for _kind in ("adaptive_avg_pool", "adaptive_max_pool"):
+    bad("no axes", _kind, [(None, 2)], (None, 2), {"output_size": []}, SIZES)
+    bad("four axes", _kind, [(None, 1, 1, 1, 1, 1)], (None, 1, 1, 1, 1, 1), {"output_size": [1] * 4}, SIZES)
+    bad("another rank", _kind, [(None, 1, 2, 2)], (None, 1, 2), {"output_size": [2]}, SIZES)
+    bad("nothing to pool", _kind, [(None, 1, 0)], (None, 1, 2), {"output_size": [2]}, SIZES)
+for _kind in ("mean", "sum", "amax", "amin"):
+    bad("no axes", _kind, [(None, 2)], (None, 2), {"axes": [], "keepdim": False}, "axes \\[\\]")
+    bad("an axis twice", _kind, [(None, 2)], (None,), {"axes": [1, 1], "keepdim": False}, "axes \\[1, 1\\]")
+    bad("an axis that is not there", _kind, [(None, 2)], (None, 2), {"axes": [2], "keepdim": False}, "axes \\[2\\]")
+    bad("nothing", _kind, [(None, 0)], (None,), {"axes": [1], "keepdim": False}, "over no element")
+bad("no axes", "upsample", [(None, 2)], (None, 2), {"scales": [], "mode": "nearest"}, FACTORS)
+bad("four axes", "upsample", [(None, 1, 1, 1, 1, 1)], (None, 1, 1, 1, 1, 1), {"scales": [1] * 4, "mode": "nearest"}, FACTORS)
+bad("another rank", "upsample", [(None, 1, 2, 2)], (None, 1, 2, 2), {"scales": [1], "mode": "nearest"}, FACTORS)
+bad("another mode", "upsample", [(None, 1, 2)], (None, 1, 4), {"scales": [2], "mode": "linear"}, "mode = ")
+
+# --- places --------------------------------------------------------------------------------------
+
+
+def frame(mode: str, *pads: list[int]) -> dict[str, Any]:
+    return {"mode": mode, "pads": list(pads), "value": 0.0}
+
+
+bad("a pair too few", "pad", [(None, 2, 2)], (None, 2, 3), frame("constant", [0, 1]), "1 pairs for")
+bad("a pair too many", "pad", [(None, 2)], (None, 3), frame("constant", [0, 1], [0, 1]), "2 pairs for")
+bad("three in a pair", "pad", [(None, 2)], (None, 3), frame("constant", [0, 1, 0]), "pads = ")
+bad("a reflection of the whole axis", "pad", [(None, 2)], (None, 4), frame("reflect", [2, 0]), "reflect padding")
+bad("a reflection behind", "pad", [(None, 2)], (None, 4), frame("reflect", [0, 2]), "reflect padding")
+bad("more than one turn", "pad", [(None, 2)], (None, 5), frame("circular", [0, 3]), "circular padding")
+bad("copies of nothing", "pad", [(None, 0)], (None, 1), frame("replicate", [1, 0]), "replicate padding")
+bad("a reflection of nothing", "pad", [(None, 0)], (None, 1), frame("reflect", [1, 0]), "reflect padding")
+bad("an axis that is not there", "index_select", [(None, 2)], (None, 2, 1), {"axis": 2, "index": [0]}, "entries of axis 2")
+bad("nothing", "index_select", [(None, 2)], (None, 0), {"axis": 1, "index": []}, "entries of axis 1")
+bad("an entry that is not there", "index_select", [(None, 2)], (None, 1), {"axis": 1, "index": [2]}, "entries of axis 1")
+bad("other elements", "reshape", [(None, 2, 3)], (None, 5), {"shape": [5]}, "elements per example")
+bad("an axis twice", "permute", [(None, 2, 2)], (None, 2, 2), {"dims": [0, 1, 1]}, "not a permutation")
+bad("the first axis moved", "permute", [(2, 3)], (3, 2), {"dims": [1, 0]}, "not a permutation")
+bad("an axis left out", "permute", [(None, 2, 2)], (None, 2), {"dims": [0, 1]}, "not a permutation")
+bad("an axis that is not there", "concat", [(None, 2), (None, 2)], (None, 2, 4), {"axis": 2}, "on axis 2")
+bad("another rank", "concat", [(None, 2), (None, 2, 1)], (None, 4), {"axis": 1}, "on axis 1")
+bad("another size in front", "concat", [(None, 2, 2), (None, 3, 2)], (None, 2, 4), {"axis": 2}, "on axis 2")
+bad("another size behind", "concat", [(None, 2, 2), (None, 2, 3)], (None, 4, 2), {"axis": 1}, "on axis 1")
+bad("an axis that is not there", "softmax", [(None, 2)], (None, 2), {"axis": 2}, "axis 2 of")
+bad("nothing", "softmax", [(None, 0)], (None, 0), {"axis": 1}, "axis 1 of")
+
+# --- two operands --------------------------------------------------------------------------------
+for _kind in ("add", "mul", "div"):
+    bad("other sizes", _kind, [(None, 2), (None, 3)], (None, 2), {}, "of the shapes")
+    bad("another rank", _kind, [(None, 2), (None, 1, 2)], (None, 2), {}, "of the shapes")
+    bad("other sizes in one axis", _kind, [(None, 2, 2), (None, 2, 3)], (None, 2, 2), {}, "of the shapes")
+bad("another rank", "matmul", [(None, 2, 2), (None, 2)], (None, 2, 2), {}, "inputs of the shapes")
+bad("no rows", "matmul", [(2, 2), (2, 2)], (2, 2), {}, "inputs of the shapes")
+bad("other examples", "matmul", [(None, 2, 2, 2), (None, 3, 2, 2)], (None, 2, 2, 2), {}, "inputs of the shapes")
+bad("other sums", "matmul", [(None, 2, 2), (None, 3, 2)], (None, 2, 2), {}, "inputs of the shapes")
+bad("limits in disorder", "hardtanh", [(None, 2)], (None, 2), {"min": 1.0, "max": 0.5}, "min above max")
+
+# --- attention and time --------------------------------------------------------------------------
+
+
+def heads(heads: int, kv: int, causal: bool = False, scale: Any = 0.5) -> dict[str, Any]:
+    return {"heads": heads, "kv_heads": kv, "scale": scale, "causal": causal}
+
+
+ROW, HEADS = "queries, keys and values", "query heads and"
+bad("queries without positions", "attention", [(None, 2), (None, 3, 2), (None, 3, 2)], (None, 3, 2), heads(1, 1), ROW)
+bad("values of other positions", "attention", [(None, 3, 2), (None, 3, 2), (None, 4, 2)], (None, 3, 2), heads(1, 1), ROW)
+bad("no keys", "attention", [(None, 3, 2), (None, 0, 2), (None, 0, 2)], (None, 3, 2), heads(1, 1), ROW)
+bad("a mask that is not square", "attention", [(None, 3, 2), (None, 4, 2), (None, 4, 2)], (None, 3, 2), heads(1, 1, True), "a causal mask")
+bad("key heads that do not divide", "attention", [(None, 3, 6), (None, 3, 4), (None, 3, 4)], (None, 3, 6), heads(3, 2), HEADS)
+bad("other queries", "attention", [(None, 3, 3), (None, 3, 2), (None, 3, 2)], (None, 3, 2), heads(1, 1), HEADS)
+bad("keys that heads do not divide", "attention", [(None, 3, 2), (None, 3, 3), (None, 3, 2)], (None, 3, 2), heads(2, 2), HEADS)
+bad("values that heads do not divide", "attention", [(None, 3, 2), (None, 3, 2), (None, 3, 3)], (None, 3, 2), heads(2, 2), HEADS)
+bad("heads of no width", "attention", [(None, 3, 0), (None, 3, 0), (None, 3, 1)], (None, 3, 1), heads(1, 1), HEADS)
+bad("values of no width", "attention", [(None, 3, 1), (None, 3, 1), (None, 3, 0)], (None, 3, 0), heads(1, 1), HEADS)
+_unit: dict[str, Any] = {"weight_ih": (2, 1), "weight_hh": (2, 2)}
+_rnn = {"nonlinearity": "tanh", "reverse": False}
+bad("no steps", "rnn", [(None, 0, 1)], (None, 0, 2), _rnn, "a weight_hh of shape", **_unit)
+bad("no time", "rnn", [(None, 1)], (None, 1, 2), _rnn, "a weight_hh of shape", **_unit)
+bad("no units", "rnn", [(None, 3, 1)], (None, 3, 0), _rnn, "a weight_hh of shape", weight_ih=(0, 1), weight_hh=(0, 0))
+bad("a state of three axes", "rnn", [(None, 3, 1)], (None, 3, 2), _rnn, "a weight_hh of shape", weight_ih=(2, 1), weight_hh=(2, 2, 1))
+bad("other features", "rnn", [(None, 3, 2)], (None, 3, 2), _rnn, "a weight_ih of shape", **_unit)
+bad("gates too many", "rnn", [(None, 3, 1)], (None, 3, 2), _rnn, "a weight_hh of shape|a weight_ih of shape", weight_ih=(4, 1), weight_hh=(4, 2))
+bad("a bias that broadcasts", "rnn", [(None, 3, 1)], (None, 3, 2), _rnn, "a bias_ih of shape", bias_ih=(1,), **_unit)
+bad("another function", "rnn", [(None, 3, 1)], (None, 3, 2), _rnn | {"nonlinearity": "sigmoid"}, "nonlinearity = ", **_unit)
+
+
+@pytest.mark.parametrize("what", MALFORMED)
+def test_what_is_no_network_is_refused_as_unreadable(what: str, tmp_path: Path) -> None:
+    triple, message = malformed()[what]
+    with pytest.raises(FileError, match=message):
+        triple.verdict(tmp_path)
+
+
+# --- which axis ----------------------------------------------------------------------------------
+def replaced(make: Callable[[], Triple]) -> Breaking:
+    """Another triple altogether, where a case would only be in the way."""
+
+    def breaking(triple: Triple) -> None:
+        new = make()
+        triple.g, triple.h, triple.lumpings, triple.rounding = new.g, new.h, new.lumpings, new.rounding
+
+    return breaking
+
+
+def alone(law: str, make: Callable[[], Triple], message: str) -> None:
+    forge(law, "identical", replaced(make), message)
+
+
+def crosswise() -> Triple:
+    """h is lumped along its channels and read along its positions; both are two, so classes and units fit in number."""
+
+    def net(first: Any, second: Any, last: Any, units: int) -> Net:
+        return Net(
+            {"x": (None, 1, 2)},
+            {
+                "h": N("conv", (None, units, 2), ["x"], conv(1), {"weight": np.array(first, "float32").reshape(units, 1, 1)}),
+                "v": N("linear", (None, units, 2), ["h"], {}, {"weight": second}),
+                "y": N("conv", (None, 1, 2), ["v"], conv(1), {"weight": np.array(last, "float32").reshape(1, units, 1)}),
+            },
+            ["y"],
+        )
+
+    merged = lump([0, 0], 1, [0])
+    return Triple(net([1, 1], [[1, 1], [1, 1]], [1, 1], 2), net([1], [[2, 0], [5, 5]], [2], 1), {"h": merged, "v": merged})
+
+
+alone("what is lumped on one axis is not read on another", crosswise, "is lumped on axis 1")
+
+
+def one_number(kind: str, role: str, mine: float, its: float) -> Callable[[], Triple]:
+    def net(value: float) -> Net:
+        return Net({"x": (None,)}, {"y": N(kind, (None,), ["x"], {"axis": None}, {role: np.array(value, "float32")})}, ["y"])
+
+    return lambda: Triple(net(mine), net(its), {})
+
+
+alone("the batch has no units: another term", one_number("add_constant", "term", 1, 2), "no unit axis 0")
+alone("the batch has no units: another factor", one_number("mul_constant", "factor", 1, 2), "no unit axis 0")
+alone("the batch has no units: another divisor", one_number("div_constant", "divisor", 1, 2), "no unit axis 0")
+
+
+@pytest.mark.parametrize("law", FORGERIES)
+def test_a_forgery_is_refuted(law: str, tmp_path: Path) -> None:
+    case, breaking, message = FORGERIES[law]
+    verdict = CASES[case]().broken(breaking).verdict(tmp_path)
+    assert isinstance(verdict, Refuted), verdict
+    assert re.search(message, verdict.reason), verdict.reason
