@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from catalog import CASES
-from forge import N, Net, Triple, lump
+from forge import N, Net, Triple, lump, set_entry
 
 from lumpnet.errors import FileError
 from lumpnet.verdict import Refuted
@@ -266,6 +266,206 @@ def one_number(kind: str, role: str, mine: float, its: float) -> Callable[[], Tr
 alone("the batch has no units: another term", one_number("add_constant", "term", 1, 2), "no unit axis 0")
 alone("the batch has no units: another factor", one_number("mul_constant", "factor", 1, 2), "no unit axis 0")
 alone("the batch has no units: another divisor", one_number("div_constant", "divisor", 1, 2), "no unit axis 0")
+
+
+# --- sums and products ---------------------------------------------------------------------------
+def linear(inputs: str, weight: Any, bias: Any = None) -> N:
+    weight = np.array(weight, "float32")
+    return N("linear", (None, len(weight)), [inputs], {}, {"weight": weight} | ({} if bias is None else {"bias": bias}))
+
+
+def pair(kind: str, h: N, k: N, last: Any, bias: Any = None, inputs: str = "h k") -> Net:
+    """x (2) -> h, k -> v -> y"""
+    width = max(h.shape[1], k.shape[1])
+    nodes = {"h": h, "k": k, "v": N(kind, (None, width), inputs.split()), "y": linear("v", last, bias)}
+    return Net({"x": (None, 2)}, nodes, ["y"])
+
+
+ROW, OTHER = [1, 2], [3, -1]
+TWO, SHIFTED = lump([0, 0], 1, [0]), lump([0, 0], 1, [0], {}, {1: 3})
+
+
+def two_rows(kind: str, first: Any, second: Any, h: Any, k: Any, v: Any, last: Any, reduced: tuple[Any, Any, Any]) -> Callable[[], Triple]:
+    """Layers of two rows each (weight, bias) under guessed lumpings, and the reduced network with one row each."""
+    (w, b), (u, c) = first, second
+    one, two, three = reduced
+    return lambda: Triple(
+        pair(kind, linear("x", w, b), linear("x", u, c), last), pair(kind, linear("x", *one), linear("x", *two), three), {"h": h, "k": k, "v": v}
+    )
+
+
+SAME, PLAIN = ([ROW, ROW], [0, 0]), ([OTHER, OTHER], [0, 0])
+REDUCED = (([ROW], [0]), ([OTHER], [0]), [[2]])
+FOLLOW = "unit 1 is claimed to follow unit 0"
+alone("a shifted factor is another product", two_rows("mul", ([ROW, ROW], [0, 3]), PLAIN, SHIFTED, TWO, TWO, [[1, 1]], REDUCED), FOLLOW)
+alone("a shifted gate is another product", two_rows("mul", SAME, ([OTHER, OTHER], [0, 3]), TWO, SHIFTED, TWO, [[1, 1]], REDUCED), FOLLOW)
+alone(
+    "other columns in the first operand are another sum",
+    two_rows("add", ([ROW, OTHER], [0, 0]), PLAIN, lump([0, 1], 1, [0, 1]), TWO, TWO, [[1, 1]], REDUCED),
+    FOLLOW,
+)
+alone(
+    "other columns in the second operand are another sum",
+    two_rows("add", SAME, ([OTHER, ROW], [0, 0]), TWO, lump([0, 1], 1, [0, 1]), TWO, [[1, 1]], REDUCED),
+    FOLLOW,
+)
+alone(
+    "a column times a constant is no product of two columns",
+    two_rows("mul", ([ROW, OTHER], [0, 0]), ([OTHER, [0, 0]], [0, 1]), lump([0, 1], 1, [0, 1]), lump([0, -1], 1, [0], {}, {1: 1}), TWO, [[1, 1]], REDUCED),
+    FOLLOW,
+)
+LAST = lump([1, 0], 1, [1, 0])
+alone(
+    "one operand under a scale is not the sum's column",
+    two_rows("add", ([ROW, [2, 4]], [0, 0]), PLAIN, lump([0, 0], 1, [0], {1: 2}), TWO, LAST, [[0, 1]], (REDUCED[0], REDUCED[1], [[1]])),
+    "reads its column by",
+)
+alone(
+    "the other operand under a scale is not the sum's column",
+    two_rows("add", SAME, ([OTHER, [6, -2]], [0, 0]), TWO, lump([0, 0], 1, [0], {1: 2}), LAST, [[0, 1]], (REDUCED[0], REDUCED[1], [[1]])),
+    "reads its column by",
+)
+alone(
+    "a shifted operand is not the sum's column",
+    two_rows("add", ([ROW, ROW], [0, 3]), PLAIN, lump([0, 0], 1, [0], {}, {1: 3}), TWO, LAST, [[0, 1]], (REDUCED[0], REDUCED[1], [[1]])),
+    "reads its column by",
+)
+
+
+def chosen(weight: Any, bias: Any, lumping: Any) -> Callable[[], Triple]:
+    """A selection that represents its column by its second unit."""
+
+    def net(w: Any, b: Any, index: list[int], last: Any) -> Net:
+        v = N("index_select", (None, len(index)), ["h"], {"axis": 1, "index": index})
+        return Net({"x": (None, 2)}, {"h": linear("x", w, b), "v": v, "y": linear("v", last)}, ["y"])
+
+    return lambda: Triple(net(weight, bias, [0, 1], [[0, 1]]), net([ROW], [0], [0], [[1]]), {"h": lumping, "v": LAST})
+
+
+alone("a chosen unit that is shifted is not the column", chosen([ROW, ROW], [0, 3], lump([0, 0], 1, [0], {}, {1: 3})), "reads its column by")
+alone("a chosen unit that is scaled is not the column", chosen([ROW, [2, 4]], [0, 0], lump([0, 0], 1, [0], {1: 2})), "reads its column by")
+
+
+def beside(scale: int, shift: int, term: bool) -> Callable[[], Triple]:
+    """A sum whose second operand has gone, represented by a unit that is not the live operand plus a constant."""
+    weight = np.array([ROW, scale * np.array(ROW)], "float32")
+
+    def make() -> Triple:
+        g = pair("add", linear("x", weight, [0, shift]), linear("x", [[0, 0], [0, 0]], [0, 5]), [[0, 1]])
+        v = N("add_constant", (None, 1), ["h"], {"axis": 1}, {"term": [5 + shift]}) if term else N("identity", (None, 1), ["h"])
+        h = Net({"x": (None, 2)}, {"h": linear("x", [ROW], [0]), "v": v, "y": linear("v", [[1]])}, ["y"])
+        lumping = lump([0, 0], 1, [0], {1: scale} if scale != 1 else {}, {1: shift} if shift else {})
+        return Triple(g, h, {"h": lumping, "k": lump([-1, -1], 0, [], {}, {1: 5}), "v": LAST})
+
+    return make
+
+
+alone("a scaled operand beside a constant is not the column plus it", beside(2, 0, True), "unit 1 is not its live operand plus")
+alone("the constant of an operand that has gone is added", beside(1, 0, False), "the reduced term of column 0")
+alone("a shift counts beside the constant", lambda: beside(1, 3, True)().broken(set_entry("h", "v", "term", 0, 5)), "the reduced term of column 0")
+
+
+def crossed_term() -> Triple:
+    """(2, 2): the operand that has gone is constant along axis 1, and the reduced node adds along axis 2."""
+
+    def net(nodes: dict[str, N]) -> Net:
+        return Net({"x": (None, 2, 2)}, nodes, ["y"])
+
+    layer = {"weight": np.zeros((2, 2, 1), "float32"), "bias": [5, 6]}
+    g = net({"k": N("conv", (None, 2, 2), ["x"], conv(1), layer), "y": N("add", (None, 2, 2), ["x", "k"])})
+    h = net({"y": N("add_constant", (None, 2, 2), ["x"], {"axis": 2}, {"term": [5, 6]})})
+    return Triple(g, h, {"k": lump([-1, -1], 0, [], {}, {0: 5, 1: 6})})
+
+
+alone("the reduced term acts on the unit axis", crossed_term, "the reduced term acts on axis 2")
+
+
+def term_across() -> Triple:
+    """(2, 2): lumped along axis 1, shifted along axis 2."""
+
+    def net(units: int, term: Any, last: Any) -> Net:
+        nodes = {
+            "h": N("conv", (None, units, 2), ["x"], conv(1), {"weight": np.ones((units, 1, 1), "float32")}),
+            "v": N("add_constant", (None, units, 2), ["h"], {"axis": 2}, {"term": np.array(term, "float32")}),
+            "y": N("conv", (None, 1, 2), ["v"], conv(1), {"weight": np.array(last, "float32").reshape(1, units, 1), "bias": [0 if units == 2 else 4]}),
+        }
+        return Net({"x": (None, 1, 2)}, nodes, ["y"])
+
+    return Triple(net(2, [1, 5], [1, 1]), net(1, 1, [2]), {"h": TWO, "v": lump([0, 0], 1, [0], {}, {1: 4})})
+
+
+alone("a term acts on the axis that is lumped", term_across, "its term acts on axis 2")
+
+
+def unrepresented(kind: str, role: str, scale: int, shift: int, stored: float) -> Callable[[], Triple]:
+    weight = np.array([ROW, scale * np.array(ROW)], "float32")
+
+    def net(w: Any, b: Any, last: Any) -> Net:
+        v = N(kind, (None, len(w)), ["h"], {"axis": None}, {role: np.array(stored, "float32")})
+        return Net({"x": (None, 2)}, {"h": linear("x", w, b), "v": v, "y": linear("v", last)}, ["y"])
+
+    lumping = lump([0, 0], 1, [0], {1: scale} if scale != 1 else {}, {1: shift} if shift else {})
+    return lambda: Triple(net(weight, [0, shift], [[0, 1]]), net([ROW], [0], [[1]]), {"h": lumping, "v": LAST})
+
+
+UNREAD = "does not read its column as the reduced operator does"
+alone("a term beside a scale is no term alone", unrepresented("add_constant", "term", 2, 0, 5), UNREAD)
+alone("a factor beside a shift is no factor alone", unrepresented("mul_constant", "factor", 1, 3, 5), UNREAD)
+alone("a divisor beside a shift is no divisor alone", unrepresented("div_constant", "divisor", 1, 3, 5), UNREAD)
+alone("a factor times a scale is another factor", unrepresented("mul_constant", "factor", 2, 0, 5), "the reduced factor of column 0")
+
+
+def broadcast(kind: str) -> Callable[[], Triple]:
+    """(2) with (1): the single unit meets both, and is lumped as if it were one of two."""
+    wide, narrow = linear("x", [ROW, ROW]), linear("x", [OTHER])
+    return lambda: Triple(pair(kind, wide, narrow, [[1, 1]]), pair(kind, linear("x", [ROW]), narrow, [[2]]), {"h": TWO, "v": TWO})
+
+
+for _kind in ("add", "mul"):
+    alone(f"no operand of {_kind} is broadcast along the units", broadcast(_kind), "is broadcast along the unit axis")
+
+
+# --- groups --------------------------------------------------------------------------------------
+def channels(units: int, rows: Any, **params: Any) -> N:
+    return N("conv", (None, units, 1), ["x"], conv(1), {"weight": np.array(rows, "float32").reshape(units, -1, 1), **params})
+
+
+def grouped(first: Any, weight: Any, groups: int) -> Net:
+    weight = np.array(weight, "float32")[:, :, None]
+    nodes = {"h": channels(len(first), first), "y": N("conv", (None, len(weight), 1), ["h"], conv(1, groups), {"weight": weight})}
+    return Net({"x": (None, 2, 1)}, nodes, ["y"])
+
+
+alone(
+    "a dense layer reads nothing that the groups do not read",
+    lambda: Triple(grouped([ROW, OTHER], [[2], [3]], 2), grouped([ROW, OTHER], [[2, 5], [0, 3]], 1), {}),
+    "as no input class of its group has that column",
+)
+alone(
+    "a group reads the columns of its place",
+    lambda: Triple(grouped([ROW, OTHER, ROW, ROW], [[2, 0], [3, 0]], 2), grouped([ROW, OTHER], [[2], [3]], 2), {"h": lump([0, 1, 0, 0], 2, [0, 1])}),
+    "as the reduced layer does not read that class",
+)
+alone(
+    "a group reads no column before its place",
+    lambda: Triple(grouped([OTHER, OTHER, ROW, ROW], [[0, 2], [3, 0]], 2), grouped([ROW, OTHER], [[2], [3]], 2), {"h": lump([1, 1, 0, 0], 2, [2, 0])}),
+    "as the reduced layer does not read that class",
+)
+
+
+def left_over_across() -> Triple:
+    """(2, 2): numbers of the channels, written along the positions."""
+    nothing = {"weight": np.zeros((2, 2, 1), "float32")}
+    g = Net(
+        {"x": (None, 2, 2)},
+        {"h": N("conv", (None, 2, 2), ["x"], conv(1), nothing), "y": N("conv", (None, 2, 2), ["h"], conv(1), nothing | {"bias": [5, 6]})},
+        ["y"],
+    )
+    h = Net({"x": (None, 2, 2)}, {"y": N("constant", (None, 2, 2), ["x"], {"shape": [2, 2], "axis": 2}, {"value": [5, 6]})}, ["y"])
+    return Triple(g, h, {"h": "dropped"})
+
+
+alone("what is left of a layer lies along its units", left_over_across, "the reduced constant lies along axis 2")
 
 
 @pytest.mark.parametrize("law", FORGERIES)

@@ -1,6 +1,6 @@
 """Small changes of source code, one at a time: what a slip of the checker's author could look like.
 
-Texts of errors and bounds on cost (`MAX_...`, `_BLOCK`, and what is asked of them) are left alone. A change is known by its function, what it does, and what it does it to, so that it
+Texts of errors and bounds on cost (`MAX_...`, `_BLOCK`, and what is asked of them) are left alone. A change is
 keeps its name while lines move.
 """
 
