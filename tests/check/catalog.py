@@ -700,6 +700,19 @@ def concat_units() -> Triple:
 
 
 @case
+def concat_without_a_dropped_operand() -> Triple:
+    """What nothing reads leaves the reduced concat; the columns behind it move up."""
+
+    def net(inputs: list[str], last: Any) -> Net:
+        rows = {"k": [[1, 0], [0, 1]], "h": [[1, 2], [3, 5]]}
+        nodes = {name: N("linear", (None, 2), ["x"], {}, {"weight": rows[name]}) for name in inputs}
+        nodes |= {"v": N("concat", (None, 2 * len(inputs)), inputs, {"axis": 1}), "y": N("linear", (None, 1), ["v"], {}, {"weight": last})}
+        return Net({"x": (None, 2)}, nodes, ["y"])
+
+    return Triple(net(["k", "h"], [[0, 0, 4, 5]]), net(["h"], [[4, 5]]), {"k": "dropped", "v": lump([2, 3, 0, 1], 2, [2, 3, 0, 1])})
+
+
+@case
 def concat_positions() -> Triple:
     """Two sequences of units under one lumping, joined on the position axis."""
     lumping = lump([0, 0], 1, [0], {1: 2}, axis=2)

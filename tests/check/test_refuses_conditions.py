@@ -468,6 +468,51 @@ def left_over_across() -> Triple:
 alone("what is left of a layer lies along its units", left_over_across, "the reduced constant lies along axis 2")
 
 
+# --- places --------------------------------------------------------------------------------------
+SWAPPED = lump([1, 0], 2, [1, 0])
+
+
+def moved(kind: str, attrs: dict[str, Any], shape: tuple[Any, ...]) -> Callable[[], Triple]:
+    """The hidden channels change places in the reduced network, and the output claims that they do not."""
+
+    def net(first: Any) -> Net:
+        nodes = {"h": N("conv", (None, 2, 2), ["x"], conv(1), {"weight": np.array(first, "float32").reshape(2, 2, 1)}), "y": N(kind, shape, ["h"], attrs)}
+        return Net({"x": (None, 2, 2)}, nodes, ["y"])
+
+    return lambda: Triple(net([ROW, OTHER]), net([OTHER, ROW]), {"h": SWAPPED})
+
+
+COLUMN = "claims column 0 of the reduced value"
+alone("a reshape keeps the order of its channels", moved("reshape", {"shape": [4]}, (None, 4)), COLUMN)
+alone("a permutation keeps the order of its channels", moved("permute", {"dims": [0, 2, 1]}, (None, 2, 2)), COLUMN)
+alone("a selection of positions keeps the order of its channels", moved("index_select", {"axis": 2, "index": [0]}, (None, 2, 1)), COLUMN)
+alone("a function keeps the order of its channels", moved("tanh", {}, (None, 2, 2)), COLUMN)
+alone("a mean keeps the order of its channels", moved("mean", {"axes": [2], "keepdim": False}, (None, 2)), COLUMN)
+alone("a frame keeps the order of its channels", moved("pad", frame("constant", [0, 0], [0, 1]), (None, 2, 3)), COLUMN)
+
+
+def joined(first: str, lumpings: dict[str, Any]) -> Callable[[], Triple]:
+    """(h, k) side by side; one of them has gone, and the claim reads the other in its place."""
+
+    def net(names: str, units: int) -> Net:
+        rows = {"h": [ROW, OTHER], "k": [[5, 1], [1, 5]]}
+        nodes = {name: linear("x", rows[name]) for name in sorted(names)}
+        nodes |= {"v": N("concat", (None, units), list(names), {"axis": 1}), "y": linear("v", np.eye(2, units) + np.eye(2, units, 2))}
+        return Net({"x": (None, 2)}, nodes, ["y"])
+
+    def make() -> Triple:
+        g, h = net(first + ("k" if first == "h" else "h"), 4), net("h", 2)
+        g.nodes["y"] = linear("v", [[1, 0, 0, 0], [0, 1, 0, 0]])
+        h.nodes["y"] = linear("v", [[1, 0], [0, 1]])
+        return Triple(g, h, {"k": "dropped"} | lumpings)
+
+    return make
+
+
+alone("an operand that was dropped gives no column", joined("k", {"v": lump([0, 1, 2, 3], 2, [0, 1, 2, 3])}), "claims column 0")
+alone("an operand that is dropped leaves the order of the others", joined("h", {"v": lump([1, 0, 2, 3], 2, [1, 0, 2, 3])}), "claims column")
+
+
 @pytest.mark.parametrize("law", FORGERIES)
 def test_a_forgery_is_refuted(law: str, tmp_path: Path) -> None:
     case, breaking, message = FORGERIES[law]

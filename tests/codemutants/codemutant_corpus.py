@@ -93,7 +93,7 @@ def forged(folder: Path) -> list[Case]:
         place = folder / f"{k}"
         place.mkdir()
         triple.write(place)
-        cases.append(Case(name, partial(_refusal, place, message)))
+        cases.append(Case(name, partial(_refusal, place, message), forged=True))
     return cases
 
 
@@ -117,10 +117,14 @@ def corpus(folder: Path, seed: int) -> list[Case]:
 
 
 def arithmetic() -> list[Case]:
-    return [Case(f"arithmetic: {question.__name__}", lambda check, question=question: _asked(question)) for question in (_sums, _roundings, _orders, _reals)]  # type: ignore[misc]
+    questions = (_sums, _roundings, _orders, _reals)
+    return [
+        Case(f"arithmetic: {question.__name__}", lambda check, question=question: _asked(question), forged=True)
+        for question in (_sums, _roundings, _orders, _reals)
+    ]  # type: ignore[misc]
 
 
-def _asked(question: Callable[[Any, np.random.Generator], str]) -> str:
+def _asked(question: Callable[[Any, np.random.Generator], str], check: Callable[..., Any]) -> str:
     return question(sys.modules["lumpnet.check.numbers"], np.random.default_rng(7))
 
 
