@@ -118,10 +118,7 @@ def corpus(folder: Path, seed: int) -> list[Case]:
 
 def arithmetic() -> list[Case]:
     questions = (_sums, _roundings, _orders, _reals)
-    return [
-        Case(f"arithmetic: {question.__name__}", lambda check, question=question: _asked(question), forged=True)
-        for question in (_sums, _roundings, _orders, _reals)
-    ]  # type: ignore[misc]
+    return [Case(f"arithmetic: {question.__name__}", partial(_asked, question), forged=True) for question in questions]
 
 
 def _asked(question: Callable[[Any, np.random.Generator], str], check: Callable[..., Any]) -> str:
