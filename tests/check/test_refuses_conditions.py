@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from catalog import CASES
+from catalog import CASES, hidden, sandwich
 from forge import N, Net, Triple, lump, set_entry
 
 from lumpnet.errors import FileError
@@ -511,6 +511,123 @@ def joined(first: str, lumpings: dict[str, Any]) -> Callable[[], Triple]:
 
 alone("an operand that was dropped gives no column", joined("k", {"v": lump([0, 1, 2, 3], 2, [0, 1, 2, 3])}), "claims column 0")
 alone("an operand that is dropped leaves the order of the others", joined("h", {"v": lump([1, 0, 2, 3], 2, [1, 0, 2, 3])}), "claims column")
+
+
+# --- functions and windows -----------------------------------------------------------------------
+def carried(kind: str, attrs: dict[str, Any], scale: float, shift: float, constant: tuple[float, float], **more: Any) -> Callable[[], Triple]:
+    """Units 1 (shift), 2 and 7 (scale) and 3 (constant before and behind) pass the operator as if it changed nothing about them."""
+    return lambda: sandwich(kind, hidden(s=scale, t=scale, o=shift, c=constant[1]), attrs, s=scale, t=scale, o=shift, c=constant[0], **more)
+
+
+HALF = "unit 2 claims"
+for _kind, _attrs in (("relu", {}), ("leaky_relu", {"slope": 0.5})):
+    alone(f"{_kind} passes no half in the mirror", carried(_kind, _attrs, -0.5, 0, (0, 0)), HALF)
+    alone(f"{_kind} passes no shift", carried(_kind, _attrs, 2, 0.5, (0, 0)), "unit 1 claims")
+for _kind in ("tanh", "erf", "sin", "softsign", "round"):
+    alone(f"{_kind} passes no half", carried(_kind, {}, 0.5, 0, (0, 0)), HALF)
+    alone(f"{_kind} passes no shift", carried(_kind, {}, -1, 1, (0, 0)), "unit 1 claims")
+for _kind, _attrs in (("silu", {}), ("gelu", {"approximate": "none"}), ("selu", {}), ("mish", {}), ("hardswish", {}), ("floor", {}), ("ceil", {}), ("exp", {})):
+    alone(f"{_kind} passes no double", carried(_kind, _attrs, 2, 0, (1, 1) if _kind == "exp" else (0, 0)), HALF)
+    alone(f"{_kind} passes no shift", carried(_kind, _attrs, 1, 1, (1, 1) if _kind == "exp" else (0, 0)), "unit 1 claims")
+UNIT = {"min": -1.0, "max": 1.0}
+alone("a cut that is not symmetric has no mirror", carried("hardtanh", {"min": -1.0, "max": 2.0}, -1, 0, (0, 0)), HALF)
+alone("a cut passes no double", carried("hardtanh", {"min": -1.0, "max": 1.0}, 2, 0, (0, 0)), HALF)
+for _kind, _attrs, _before, _behind in (
+    ("relu", {}, -2, -2), ("leaky_relu", {"slope": 0.5}, -2, -2), ("hardtanh", UNIT, 2, 2), ("hardtanh", UNIT, -2, -2),
+    ("tanh", {}, 1, 1), ("sigmoid", {}, 0, 0), ("silu", {}, 1, 1), ("gelu", {"approximate": "tanh"}, 1, 1), ("abs", {}, -2, -2), ("sign", {}, 2, 2),
+    ("exp", {}, 0, 0), ("exp", {}, 1, 1), ("log", {}, 1, 1), ("sqrt", {}, 4, 4), ("sqrt", {}, 2, 2), ("reciprocal", {}, 2, 2), ("erf", {}, 1, 1),
+    ("sin", {}, 1, 1), ("cos", {}, 0, 0), ("cos", {}, 1, 1), ("softsign", {}, 1, 1), ("elu", {"alpha": 1.0}, -1, -1), ("celu", {"alpha": 1.0}, -1, -1),
+    ("selu", {}, 1, 1), ("hardswish", {}, 1, 1), ("hardswish", {}, -1, -1), ("hardswish", {}, -4, -4), ("mish", {}, 1, 1), ("floor", {}, 1.5, 1.5),
+    ("ceil", {}, 1.5, 1.5), ("round", {}, 1.5, 1.5), ("logsigmoid", {}, 1, 1), ("pow", {"exponent": 2}, 3, 3), ("pow", {"exponent": 0.5}, 4, 2),
+    ("hardsigmoid", {"alpha": 0.25, "beta": 0.5}, 1, 1), ("hardsigmoid", {"alpha": 0.25, "beta": 0.5}, 0, 0),
+    ("softplus", {"beta": 1.0, "threshold": 20.0}, 20, 20), ("softplus", {"beta": -1.0, "threshold": 1.0}, 5, 5),
+):  # fmt: skip
+    alone(f"{_kind} {_attrs} of {_before} is not {_behind}", carried(_kind, _attrs, 1, 0, (_before, _behind)), "unit 3 claims")
+
+GRID = {"spatial": (2, 3)}
+for _kind in ("max_pool", "amax", "amin", "adaptive_max_pool"):
+    _attrs = {"amax": {"axes": [3], "keepdim": True}, "amin": {"axes": [3], "keepdim": True}, "adaptive_max_pool": {"output_size": [2, 1]}}.get(
+        _kind, window(1, 3)
+    )
+    alone(f"{_kind} passes no half in the mirror", carried(_kind, _attrs, -0.5, 0, (0, 0), after=(2, 1), **GRID), HALF)
+
+
+def averaged(**changes: Any) -> dict[str, Any]:
+    attrs = window(2, 2, count_include_pad=True, divisor_override=None) | changes
+    attrs.pop("dilation")
+    return attrs
+
+
+FRAME = averaged(padding=[0, 1], stride=[1, 2], kernel=[1, 2])
+for _what, _scale, _shift, _constant, _unit in (("shift", 1, 3, (0, 0), 1), ("constant", 1, 0, (7, 7), 3)):
+    alone(
+        f"an average of one column between padding passes no {_what}",
+        carried("avg_pool", FRAME, _scale, _shift, _constant, spatial=(2, 1), after=(2, 1)),
+        f"unit {_unit} claims",
+    )
+alone("an average with counted padding is no constant 0", carried("avg_pool", FRAME, 1, 0, (7, 0), spatial=(2, 1), after=(2, 1)), "unit 3 claims")
+alone("an average of zeros is no constant", carried("avg_pool", FRAME, 1, 0, (0, 7), spatial=(2, 1), after=(2, 1)), "unit 3 claims")
+BESIDE = averaged(kernel=[1, 1], padding=[0, 1], count_include_pad=False)
+alone("an average over padding only passes no shift", carried("avg_pool", BESIDE, 1, 3, (0, 0), spatial=(2, 1), after=(2, 3)), "unit 1 claims")
+for _axis in (0, 1):
+    _pads, _after = [[1, 0], [0, 1]][_axis], [(4, 2), (2, 4)][_axis]
+    alone(
+        f"a window of padding only along axis {_axis} has no maximum",
+        carried("max_pool", window(1, 1, padding=_pads), 2, 0, (0, 0), spatial=(2, 2), after=_after),
+        "padding only",
+    )
+for _override, _kernel in ((3, [2, 2]), (2, [2, 2]), (1, [1, 2])):
+    alone(
+        f"{_kernel} over {_override} is no average",
+        carried("avg_pool", averaged(kernel=_kernel, divisor_override=_override), 1, 3, (0, 0), spatial=(3, 3), after=(4 - _kernel[0], 4 - _kernel[1])),
+        "unit 1 claims",
+    )
+alone(
+    "an override counts every window alike",
+    carried("avg_pool", averaged(kernel=[1, 2], padding=[0, 1], divisor_override=2), 1, 3, (0, 0), spatial=(2, 3), after=(2, 4)),
+    "unit 1 claims",
+)
+
+
+# --- attention -----------------------------------------------------------------------------------
+def attends(rows: list[Any], heads: int, kv: int, last: Any, causal: bool = False) -> Net:
+    """q, k, v by their rows of (weight, weight, bias)."""
+    nodes = {}
+    for name, own in zip("qkv", rows, strict=True):
+        own = np.array(own, "float32")
+        nodes[name] = N("linear", (None, 3, len(own)), ["x"], {}, {"weight": own[:, :2], "bias": own[:, 2]})
+    width = len(rows[2]) // kv * heads
+    nodes["a"] = N("attention", (None, 3, width), ["q", "k", "v"], {"heads": heads, "kv_heads": kv, "scale": 0.5, "causal": causal})
+    nodes["y"] = N("linear", (None, 3, 1), ["a"], {}, {"weight": np.array(last, "float32")})
+    return Net({"x": (None, 3, 2)}, nodes, ["y"])
+
+
+Q, K, V = [1, 2, 1], [3, 1, 0], [1, 1, 1]
+POOLED = lump([0, 0], 1, [0], axis=2)
+
+
+def merged(q: Any, k: Any, v: Any, lumpings: dict[str, Any]) -> Callable[[], Triple]:
+    """Two heads of width one that are claimed to be one."""
+    return lambda: Triple(attends([q, k, v], 2, 2, [[1, 1]]), attends([q[:1], k[:1], v[:1]], 1, 1, [[2]]), {"a": POOLED} | lumpings)
+
+
+APART, DOUBLED, LIFTED = lump([0, 1], 1, [0, 1], axis=2), lump([0, 0], 1, [0], {1: 2}, {}, 2), lump([0, 0], 1, [0], {}, {1: 3}, 2)
+alone("other queries are another head", merged([Q, [5, 7, 0]], [K, K], [V, V], {"q": APART, "k": POOLED, "v": POOLED}), FOLLOW)
+alone("other keys are another head", merged([Q, Q], [K, [5, 7, 0]], [V, V], {"q": POOLED, "k": APART, "v": POOLED}), FOLLOW)
+alone("other values are another unit", merged([Q, Q], [K, K], [V, [5, 7, 0]], {"q": POOLED, "k": POOLED, "v": APART}), FOLLOW)
+alone(
+    "a query that is shifted is another head",
+    merged([Q, [1, 2, 4]], [K, K], [V, V], {"q": LIFTED, "k": POOLED, "v": POOLED}),
+    FOLLOW,
+)
+alone("doubled keys are another head", merged([Q, Q], [K, [6, 2, 0]], [V, V], {"q": POOLED, "k": DOUBLED, "v": POOLED}), FOLLOW)
+alone("doubled queries are another head", merged([Q, [2, 4, 2]], [K, K], [V, V], {"q": DOUBLED, "k": POOLED, "v": POOLED}), FOLLOW)
+alone(
+    "a constant query is another head",
+    merged([Q, [0, 0, 1]], [K, K], [V, V], {"q": lump([0, -1], 1, [0], {}, {1: 1}, 2), "k": POOLED, "v": POOLED}),
+    FOLLOW,
+)
+alone("a constant key is another head", merged([Q, Q], [K, [0, 0, 1]], [V, V], {"q": POOLED, "k": lump([0, -1], 1, [0], {}, {1: 1}, 2), "v": POOLED}), FOLLOW)
 
 
 @pytest.mark.parametrize("law", FORGERIES)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parent  # pytest puts it on the path
 from codemutant_changes import Change, changes
 from codemutant_corpus import arithmetic, forged
 from codemutant_engine import ROOT, Engine, Loader, sample
