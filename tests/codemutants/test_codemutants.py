@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-HERE = Path(__file__).resolve().parent  # pytest puts it on the path
 from codemutant_changes import Change, changes
 from codemutant_corpus import arithmetic, forged
 from codemutant_engine import ROOT, Engine, Loader, sample
 
+HERE = Path(__file__).resolve().parent
 SOURCE = '''
 MAX_SIZE = 3
 def f(x: tuple[int, ...]) -> bool:
