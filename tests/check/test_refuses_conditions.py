@@ -491,6 +491,24 @@ alone("a mean keeps the order of its channels", moved("mean", {"axes": [2], "kee
 alone("a frame keeps the order of its channels", moved("pad", frame("constant", [0, 0], [0, 1]), (None, 2, 3)), COLUMN)
 
 
+def flattened() -> Triple:
+    """The second channel is a ghost; the claim finds it in the place of the first channel's second position."""
+
+    def net(rows: Any, last: Any) -> Net:
+        first = np.array(rows, "float32").reshape(len(rows), 2, 1)
+        nodes = {
+            "h": N("conv", (None, len(rows), 2), ["x"], conv(1), {"weight": first}),
+            "v": N("reshape", (None, 2 * len(rows)), ["h"], {"shape": [2 * len(rows)]}),
+        }
+        return Net({"x": (None, 2, 2)}, nodes | {"y": linear("v", last)}, ["y"])
+
+    g, h = net([ROW, OTHER], [[1, 0, 1, 0]]), net([ROW], [[1, 1]])
+    return Triple(g, h, {"h": lump([0, 1], 1, [0, 1]), "v": lump([0, 2, 1, 3], 2, [0, 2, 1, 3])})
+
+
+alone("a ghost that is reshaped gives no column", flattened, "claims column 1")
+
+
 def joined(first: str, lumpings: dict[str, Any]) -> Callable[[], Triple]:
     """(h, k) side by side; one of them has gone, and the claim reads the other in its place."""
 
