@@ -925,6 +925,54 @@ def mean_moves_the_unit_axis() -> Triple:
 
 
 @case
+def mean_keeps_an_axis_before_the_units() -> Triple:
+    """(N, 3, 8) averaged over axis 1 and kept: units stay on axis 2."""
+    triple = sandwich("mean", hidden(axis=2), {"axes": [1], "keepdim": True})
+    for net in (triple.g, triple.h):
+        net.inputs["x"] = (None, 3, 2)
+        for name, node in net.nodes.items():
+            node.shape = (None, 3 if name == "h" else 1, *node.shape[1:])
+    triple.lumpings["h"] = hidden(axis=2)
+    return triple
+
+
+@case
+def max_pool_of_one_axis_with_dilation() -> Triple:
+    attrs = {"kernel": [3], "stride": [1], "padding": [1], "dilation": [2], "ceil_mode": False}
+    return sandwich("max_pool", hidden(o=3), attrs, spatial=(4,), after=(2,), o=3)
+
+
+@case
+def avg_pool_of_three_axes() -> Triple:
+    return sandwich("avg_pool", hidden(o=3), average(kernel=[1, 2, 1], stride=[1] * 3, padding=[0] * 3), spatial=(1, 2, 1), after=(1, 1, 1), o=3)
+
+
+@case
+def adaptive_avg_pool_of_three_axes() -> Triple:
+    return sandwich("adaptive_avg_pool", hidden(o=3), {"output_size": [1, 1, 1]}, spatial=(1, 2, 1), after=(1, 1, 1), o=3)
+
+
+@case
+def conv_depthwise_of_scaled_channels() -> Triple:
+    """h1 is twice h0, and goes through half the weight: both rows of the depthwise layer are one."""
+
+    def net(first: Any, weight: Any, last: float) -> Net:
+        conv = {"stride": [1], "padding": [0], "dilation": [1]}
+        n = len(first)
+        return Net(
+            {"x": (None, 2, 1)},
+            {
+                "h": N("conv", (None, n, 1), ["x"], conv | {"groups": 1}, {"weight": arr(first).reshape(n, 2, 1)}),
+                "v": N("conv", (None, n, 1), ["h"], conv | {"groups": n}, {"weight": arr(weight).reshape(n, 1, 1)}),
+                "y": N("conv", (None, 1, 1), ["v"], conv | {"groups": 1}, {"weight": np.full((1, n, 1), last, "float32")}),
+            },
+            ["y"],
+        )
+
+    return Triple(net([[1, 2], [2, 4]], [6, 3], 1), net([[1, 2]], [6], 2), {"h": lump([0, 0], 1, [0], {1: 2}), "v": lump([0, 0], 1, [0])})
+
+
+@case
 def sum_over_positions() -> Triple:
     """Offset 3 and constant 7 count sixteen times."""
     return sandwich("sum", hidden(s=-2, o=48, c=112), {"axes": [2, 3], "keepdim": False}, spatial=(4, 4), after=(), s=-2, o=3)

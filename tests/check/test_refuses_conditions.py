@@ -138,6 +138,8 @@ for _kind in ("mean", "sum", "amax", "amin"):
     bad("an axis twice", _kind, [(None, 2)], (None,), {"axes": [1, 1], "keepdim": False}, "axes \\[1, 1\\]")
     bad("an axis that is not there", _kind, [(None, 2)], (None, 2), {"axes": [2], "keepdim": False}, "axes \\[2\\]")
     bad("nothing", _kind, [(None, 0)], (None,), {"axes": [1], "keepdim": False}, "over no element")
+    bad("one axis that is not there", _kind, [(None, 2)], (None,), {"axes": [1, 2], "keepdim": False}, "axes \\[1, 2\\]")
+    bad("nothing along one axis", _kind, [(None, 0, 2)], (None,), {"axes": [1, 2], "keepdim": False}, "over no element")
 bad("no axes", "upsample", [(None, 2)], (None, 2), {"scales": [], "mode": "nearest"}, FACTORS)
 bad("four axes", "upsample", [(None, 1, 1, 1, 1, 1)], (None, 1, 1, 1, 1, 1), {"scales": [1] * 4, "mode": "nearest"}, FACTORS)
 bad("another rank", "upsample", [(None, 1, 2, 2)], (None, 1, 2, 2), {"scales": [1], "mode": "nearest"}, FACTORS)
@@ -425,6 +427,45 @@ for _kind in ("add", "mul"):
     alone(f"no operand of {_kind} is broadcast along the units", broadcast(_kind), "is broadcast along the unit axis")
 
 
+TIED = "unit 1 and its representative 0 differ"
+
+
+def layered(rows: Any, bias: Any, lumping: Any, kept: tuple[Any, Any], last: Any, reduced: tuple[Any, Any]) -> Callable[[], Triple]:
+    """x (2) -> h -> y (1) and its reduction, weights and biases as they are given."""
+
+    def net(first: Any, b: Any, second: Any, c: Any) -> Net:
+        return Net({"x": (None, 2)}, {"h": linear("x", first, b), "y": linear("h", second, c)}, ["y"])
+
+    return lambda: Triple(net(rows, bias, last, [0]), net(*kept, *reduced), {"h": lumping})
+
+
+KEPT = ([ROW], [0])
+alone("a row that differs in every weight is no member", layered([ROW, OTHER], [0, 0], TWO, KEPT, [[1, 1]], ([[2]], [0])), TIED)
+alone("an equal row is no double", layered([ROW, ROW], [0, 0], lump([0, 0], 1, [0], {1: 2}), KEPT, [[1, 1]], ([[3]], [0])), TIED)
+CONSTANT = lump([0, -1], 1, [0], {}, {1: 5})
+for _weight in (1, -1, 2):
+    alone(
+        f"weights {_weight} throughout are no constant",
+        layered([ROW, [_weight, _weight]], [0, 5], CONSTANT, KEPT, [[1, 1]], ([[1]], [5])),
+        "unit 1 has a non-zero weight",
+    )
+alone(
+    "a representative that is shifted by one",
+    layered([ROW, ROW], [0, 0], lump([0, 0], 1, [0], {}, {0: 1, 1: 1}), KEPT, [[1, 0]], ([[1]], [1])),
+    "an offset for representative 0",
+)
+alone(
+    "a live operand beside a constant is no constant",
+    two_rows("add", SAME, ([OTHER, [0, 0]], [0, 5]), TWO, lump([0, -1], 1, [0], {}, {1: 5}), lump([0, -1], 1, [0], {}, {1: 5}), [[1, 1]], REDUCED),
+    "unit 1 claims",
+)
+alone(
+    "a constant beside a live operand is no constant",
+    two_rows("add", ([ROW, [0, 0]], [0, 5]), PLAIN, lump([0, -1], 1, [0], {}, {1: 5}), TWO, lump([0, -1], 1, [0], {}, {1: 5}), [[1, 1]], REDUCED),
+    "unit 1 claims",
+)
+
+
 # --- groups --------------------------------------------------------------------------------------
 def channels(units: int, rows: Any, **params: Any) -> N:
     return N("conv", (None, units, 1), ["x"], conv(1), {"weight": np.array(rows, "float32").reshape(units, -1, 1), **params})
@@ -451,6 +492,46 @@ alone(
     lambda: Triple(grouped([OTHER, OTHER, ROW, ROW], [[0, 2], [3, 0]], 2), grouped([ROW, OTHER], [[2], [3]], 2), {"h": lump([1, 1, 0, 0], 2, [2, 0])}),
     "as the reduced layer does not read that class",
 )
+
+
+def rows_of_groups(weight: Any, lumping: Any, reps: list[int], groups: int = 2) -> Callable[[], Triple]:
+    """Four channels in two groups of two rows; some rows are claimed to be one, and nothing reads them but through the claim."""
+    first = [ROW, OTHER, [5, 1], [1, 5]]
+
+    def net(w: Any, last: Any, g: int) -> Net:
+        w = np.array(w, "float32")[:, :, None]
+        nodes = {"h": channels(4, first), "v": N("conv", (None, len(w), 1), ["h"], conv(1, g), {"weight": w})}
+        last = np.array(last, "float32").reshape(1, len(w), 1)
+        return Net({"x": (None, 2, 1)}, nodes | {"y": N("conv", (None, 1, 1), ["v"], conv(1), {"weight": last})}, ["y"])
+
+    full = np.zeros((4, 4))
+    for row, own in enumerate(weight):
+        full[row, row // 2 * 2 : row // 2 * 2 + 2] = own
+    kept = full[reps]
+    last = [[1] * 4, [sum(c == k for c in lumping.classes) for k in range(len(reps))]]
+    return lambda: Triple(net(weight, last[0], groups), net(kept, last[1], 1), {"v": lumping})
+
+
+alone("rows of the second group differ", rows_of_groups([[1, 2], [3, 4], [5, 6], [5, 7]], lump([0, 1, 2, 2], 3, [0, 1, 2]), [0, 1, 2]), "unit 3 and its rep")
+alone("equal rows of two groups differ", rows_of_groups([[1, 2], [3, 4], [1, 2], [5, 7]], lump([0, 1, 0, 2], 3, [0, 1, 3]), [0, 1, 3]), "unit 2 and its rep")
+
+
+def scaled_groups(second: float, rep: int) -> Callable[[], Triple]:
+    """h1 is twice h0; each goes through a weight of its own."""
+
+    def net(first: Any, weight: Any, last: Any) -> Net:
+        w, groups = np.array(weight, "float32").reshape(-1, 1, 1), len(weight)
+        nodes = {"h": channels(groups, first), "v": N("conv", (None, groups, 1), ["h"], conv(1, groups), {"weight": w})}
+        last = np.array(last, "float32").reshape(1, groups, 1)
+        return Net({"x": (None, 2, 1)}, nodes | {"y": N("conv", (None, 1, 1), ["v"], conv(1), {"weight": last})}, ["y"])
+
+    g = net([ROW, [2, 4]], [6, second], [1, 1])
+    h = net([ROW], [6 if rep == 0 else 2 * second], [2])
+    return lambda: Triple(g, h, {"h": lump([0, 0], 1, [0], {1: 2}), "v": lump([0, 0], 1, [rep])})
+
+
+alone("a group's scale counts for a member", scaled_groups(6, 0), "unit 1 and its representative 0 differ")
+alone("a group's scale counts for a representative", scaled_groups(6, 1), "unit 0 and its representative 1 differ")
 
 
 def left_over_across() -> Triple:

@@ -10,9 +10,12 @@ import ast
 import copy
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+Place = tuple[ast.AST, str, int | None, Any]
+"""A parent, its field, where in the field's list, and the node."""
 COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE,), ast.LtE: (ast.Lt,), ast.Gt: (ast.GtE,), ast.GtE: (ast.Gt,), ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,),
     ast.In: (ast.NotIn,), ast.NotIn: (ast.In,), ast.Is: (ast.IsNot,), ast.IsNot: (ast.Is,),
@@ -46,41 +49,39 @@ BOUNDS = ("_bounded", "_few_taps")
 
 @dataclass(frozen=True)
 class Change:
-    """`key` names it; `lines` are the lines of which one must run for it to matter; `apply` changes the tree's node of this number."""
+    """`key` names it; `lines` are the lines of which one must run for it to matter; `apply` makes of a copy of the node what stands in its place."""
 
     file: str
     key: str
     lines: range
-    number: int
+    place: Place
     apply: Callable[[Any], Any]
 
-    def tree(self, tree: ast.Module) -> ast.Module:
-        """The module changed (a copy)."""
-        out = copy.deepcopy(tree)
-        return ast.fix_missing_locations(_Replace(self.number, self.apply).visit_module(out))
+    @contextmanager
+    def made(self) -> Iterator[None]:
+        """The module's tree is changed inside of the block."""
+        parent, field, index, node = self.place
+        kept = getattr(parent, field)
+        new = self.apply(_copied(node))
+        if new is not None:
+            ast.fix_missing_locations(ast.copy_location(new, node) if isinstance(node, ast.expr | ast.stmt) else new)
+        setattr(parent, field, new if index is None else [*kept[:index], *([] if new is None else [new]), *kept[index + 1 :]])
+        try:
+            yield
+        finally:
+            setattr(parent, field, kept)
 
 
-class _Replace:
-    """Replaces one node, by its place in the walk."""
-
-    def __init__(self, number: int, apply: Callable[[Any], Any]):
-        self.number, self.apply = number, apply
-
-    def visit_module(self, tree: ast.Module) -> ast.Module:
-        for count, (parent, field, index, node) in enumerate(places(tree)):
-            if count == self.number:
-                new = self.apply(node)
-                if index is None:
-                    setattr(parent, field, new)
-                elif new is None:
-                    del getattr(parent, field)[index]
-                else:
-                    getattr(parent, field)[index] = new
-                break
-        return tree
+def _copied(node: ast.AST) -> ast.AST:
+    """The node with lists of its own; what stands in them is shared and must not be changed."""
+    out = copy.copy(node)
+    for field, value in ast.iter_fields(node):
+        if isinstance(value, list):
+            setattr(out, field, list(value))
+    return out
 
 
-def places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
+def places(tree: ast.AST) -> Iterator[Place]:
     """Every node with where it hangs, outer before inner."""
     for field, value in ast.iter_fields(tree):
         for index, node in enumerate(value) if isinstance(value, list) else [(None, value)]:
@@ -95,14 +96,15 @@ def changes(file: str, tree: ast.Module) -> list[Change]:
     functions = list(_functions(tree, ""))
     silent = set(map(id, _silent(tree)))
     parents = {id(node): parent for parent, _, _, node in places(tree)}
-    for number, (_, field, _, node) in enumerate(places(tree)):
+    for place in places(tree):
+        _, field, _, node = place
         if id(node) in silent:
             continue
         for what, apply in _of(node, field):
             where = next((name for name, f in reversed(functions) if id(node) in f), "module")
             key = f"{file}: {where}: {what}"
             seen[key] += 1
-            found.append(Change(file, key if seen[key] == 1 else f"{key} #{seen[key]}", _lines(node, parents), number, apply))
+            found.append(Change(file, key if seen[key] == 1 else f"{key} #{seen[key]}", _lines(node, parents), place, apply))
     return found
 
 

@@ -117,7 +117,7 @@ def corpus(folder: Path, seed: int) -> list[Case]:
 
 
 def arithmetic() -> list[Case]:
-    questions = (_sums, _roundings, _orders, _reals)
+    questions = (_sums, _roundings, _orders, _reals, _distinct)
     return [Case(f"arithmetic: {question.__name__}", partial(_asked, question), forged=True) for question in questions]
 
 
@@ -183,6 +183,23 @@ def _roundings(numbers: Any, rng: np.random.Generator) -> str:
             if numbers.misfits(np.array([int(F(float(largest)) + beyond)], object), 0, None, np.array([largest]), "nearest")[0] != wanted:
                 return "the largest number"
     return "roundings"
+
+
+def _distinct(numbers: Any, rng: np.random.Generator) -> str:
+    """Ids so large that no one number holds a combination of them, too."""
+    distinct = sys.modules["lumpnet.check.relation"].distinct
+    for top in (3, 1 << 40):
+        for width in (1, 2, 3):
+            ids = [np.append(rng.integers(0, 3, 20), top) for _ in range(width)]
+            columns, first, which = distinct(*ids)
+            rows = list(zip(*(array.tolist() for array in ids), strict=True))
+            if (
+                sorted(columns) != sorted(set(rows))
+                or [columns[k] for k in which] != rows
+                or any(rows.index(c) != at for c, at in zip(columns, first, strict=True))
+            ):
+                return f"wrong combinations of {width} ids below {top}"
+    return "combinations"
 
 
 def _orders(numbers: Any, rng: np.random.Generator) -> str:

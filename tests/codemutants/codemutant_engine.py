@@ -60,10 +60,14 @@ class Loader(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """`check_files` of the checker with this change."""
         for name in [n for n in sys.modules if n in self.code or n.startswith("lumpnet.check")]:
             del sys.modules[name]
-        self.changed = {} if change is None else {change.file: compile(change.tree(self.trees[change.file]), str(self.paths[change.file]), "exec")}
+        self.changed = {}
+        if change is not None:
+            with change.made():
+                self.changed = {change.file: compile(self.trees[change.file], str(self.paths[change.file]), "exec")}
         return importlib.import_module("lumpnet.check.run").check_files  # type: ignore[no-any-return]
 
     def changes(self) -> list[Change]:
+        """Made of the trees themselves: one at a time."""
         return [change for name, tree in self.trees.items() for change in changes(name, tree)]
 
 
@@ -130,6 +134,11 @@ class Engine:
                 raise RuntimeError(f"{case.name} is answered {case.answer}, then {again}")
         order = random.Random(1)
         self.cases.sort(key=lambda case: order.random())
+        self.asking: dict[tuple[str, int], set[int]] = defaultdict(set)
+        for number, case in enumerate(self.cases):
+            for file, lines in case.lines.items():
+                for line in lines:
+                    self.asking[file, line].add(number)
         self.killers: dict[tuple[str, str], list[Case]] = defaultdict(list)
 
     def close(self) -> None:
@@ -162,16 +171,15 @@ class Engine:
 
     def reached(self, change: Change) -> list[Case]:
         """The cases for which the change may matter."""
-        wanted = set(change.lines)
-        if self.imported.get(change.file, frozenset()) & wanted and not any(case.lines.get(change.file, frozenset()) & wanted for case in self.cases):
+        numbers = set().union(*(self.asking[change.file, line] for line in change.lines))
+        if not numbers and self.imported.get(change.file, frozenset()) & set(change.lines):
             return self.cases
-        found = [case for case in self.cases if case.lines.get(change.file, frozenset()) & wanted]
-        return found
+        return [self.cases[number] for number in sorted(numbers)]
 
     def wrong(self, change: Change) -> Case | None:
         """The first case whose answer the change spoils."""
         cases, place = self.reached(change), (change.file, change.key.split(": ")[1])
-        first = [case for case in self.killers[place] if case in cases]
+        first = [case for case in self.killers[place] if any(case is other for other in cases)]
         try:
             check = self.loader.fresh(change)
         except Exception:
