@@ -953,6 +953,32 @@ def adaptive_avg_pool_of_three_axes() -> Triple:
 
 
 @case
+def conv_whose_groups_stay() -> Triple:
+    """Two groups of two channels and two rows; one channel and one row of each stay, and so do the groups."""
+
+    def net(first: Any, weight: Any, last: Any) -> Net:
+        conv = {"stride": [1], "padding": [0], "dilation": [1]}
+        n, w = len(first), arr(weight)[:, :, None]
+        return Net(
+            {"x": (None, 2, 1)},
+            {
+                "h": N("conv", (None, n, 1), ["x"], conv | {"groups": 1}, {"weight": arr(first).reshape(n, 2, 1), "bias": [1] * n}),
+                "v": N("conv", (None, len(w), 1), ["h"], conv | {"groups": 2}, {"weight": w}),
+                "y": N("conv", (None, 1, 1), ["v"], conv | {"groups": 1}, {"weight": arr(last).reshape(1, len(w), 1)}),
+            },
+            ["y"],
+        )
+
+    g = net([[1, 2], [1, 2], [3, -1], [6, -2]], [[1, 2], [2, 1], [1, 2], [2, 4]], [1, 1, 1, 1])
+    g.nodes["h"].params["bias"] = [1, 4, 1, 2]
+    h = net([[1, 2], [3, -1]], [[3], [5]], [2, 3])
+    h.nodes["v"].params["bias"] = [6, 0]
+    h.nodes["y"].params["bias"] = [-3]
+    twos = {"h": lump([0, 0, 1, 1], 2, [0, 2], {3: 2}, {1: 3}), "v": lump([0, 0, 1, 1], 2, [0, 2], {3: 2}, {1: -3})}
+    return Triple(g, h, twos)
+
+
+@case
 def conv_depthwise_of_scaled_channels() -> Triple:
     """h1 is twice h0, and goes through half the weight: both rows of the depthwise layer are one."""
 

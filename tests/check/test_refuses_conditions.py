@@ -185,6 +185,48 @@ bad("other examples", "matmul", [(None, 2, 2, 2), (None, 3, 2, 2)], (None, 2, 2,
 bad("other sums", "matmul", [(None, 2, 2), (None, 3, 2)], (None, 2, 2), {}, "inputs of the shapes")
 bad("limits in disorder", "hardtanh", [(None, 2)], (None, 2), {"min": 1.0, "max": 0.5}, "min above max")
 
+
+# --- attributes beyond their range ---------------------------------------------------------------
+def beyond(kind: str, shape: tuple[Any, ...], attrs: dict[str, Any], changes: dict[str, Any], **params: tuple[int, ...]) -> None:
+    """One node a change; each would leave the shape as it is, or makes it of another size that nobody asks for."""
+    for key, value in changes.items():
+        bad(f"{key} = {value!r}", kind, [shape], shape, attrs | {key: value}, f"{key} = ", **params)
+
+
+LINE = (None, 1, 4)
+ONES = {"stride": [0], "dilation": [0], "padding": [-1], "groups": 0}
+beyond("conv", LINE, conv(1), ONES, weight=(1, 1, 1))
+beyond("conv_transpose", LINE, turned(1), ONES | {"output_padding": [-1]}, weight=(1, 1, 1))
+beyond("max_pool", LINE, window(1), {"kernel": [0], "stride": [0], "padding": [-1], "dilation": [0], "ceil_mode": 0})
+_average = {key: value for key, value in window(1).items() if key != "dilation"} | {"count_include_pad": True, "divisor_override": None}
+beyond("avg_pool", LINE, _average, {"kernel": [0], "stride": [0], "padding": [-1], "ceil_mode": 1, "count_include_pad": 1, "divisor_override": 0})
+beyond("adaptive_avg_pool", LINE, {"output_size": [4]}, {"output_size": [-1]})
+beyond("adaptive_max_pool", LINE, {"output_size": [4]}, {"output_size": [-1]})
+for _kind in ("mean", "sum", "amax", "amin"):
+    beyond(_kind, LINE, {"axes": [2], "keepdim": True}, {"axes": [0], "keepdim": 1})
+beyond("upsample", LINE, {"scales": [1], "mode": "nearest"}, {"scales": [0], "mode": "bilinear"})
+beyond("pad", (None, 4), frame("constant", [0, 0]), {"pads": [[-1, 1]], "mode": "edge", "value": None})
+beyond("index_select", LINE, {"axis": 2, "index": [0, 1, 2, 3]}, {"axis": 0, "index": [0, 1, 2, -1]})
+beyond("reshape", LINE, {"shape": [1, 4]}, {"shape": [-1, 4]})
+beyond("permute", LINE, {"dims": [0, 1, 2]}, {"dims": [0, 1, -1]})
+beyond("concat", LINE, {"axis": 1}, {"axis": 0})
+beyond("softmax", LINE, {"axis": 1}, {"axis": 0})
+beyond("layer_norm", LINE, {"dims": 1, "eps": 1.0}, {"dims": 0, "eps": None})
+beyond("rms_norm", LINE, {"dims": 1, "eps": 1.0}, {"dims": 0, "eps": True})
+beyond("group_norm", LINE, {"groups": 1, "eps": 1.0}, {"groups": 0, "eps": "1"})
+beyond("instance_norm", LINE, {"eps": 1.0}, {"eps": []})
+beyond("batch_norm", LINE, {"eps": 1.0}, {"eps": False}, mean=(1,), var=(1,))
+beyond("constant", LINE, {"shape": [1, 4], "axis": 1}, {"shape": [-1, 4], "axis": 0}, value=(1,))
+beyond("add_constant", LINE, {"axis": 1}, {"axis": -1}, term=(1,))
+beyond("gelu", LINE, {"approximate": "none"}, {"approximate": "sigmoid"})
+beyond("leaky_relu", LINE, {"slope": 0.5}, {"slope": True})
+beyond("hardtanh", LINE, {"min": 0.0, "max": 1.0}, {"min": False, "max": True})
+beyond("dropout", LINE, {"p": 0.5}, {"p": None})
+for _kind, _key in (("elu", "alpha"), ("celu", "alpha"), ("pow", "exponent")):
+    beyond(_kind, LINE, {_key: 1.0}, {_key: True})
+beyond("softplus", LINE, {"beta": 1.0, "threshold": 20.0}, {"beta": True, "threshold": None})
+beyond("hardsigmoid", LINE, {"alpha": 0.25, "beta": 0.5}, {"alpha": True, "beta": None})
+
 # --- attention and time --------------------------------------------------------------------------
 
 
@@ -203,6 +245,8 @@ bad("keys that heads do not divide", "attention", [(None, 3, 2), (None, 3, 3), (
 bad("values that heads do not divide", "attention", [(None, 3, 2), (None, 3, 2), (None, 3, 3)], (None, 3, 2), heads(2, 2), HEADS)
 bad("heads of no width", "attention", [(None, 3, 0), (None, 3, 0), (None, 3, 1)], (None, 3, 1), heads(1, 1), HEADS)
 bad("values of no width", "attention", [(None, 3, 1), (None, 3, 1), (None, 3, 0)], (None, 3, 0), heads(1, 1), HEADS)
+for _what, _attrs in (("heads", heads(0, 1)), ("kv_heads", heads(1, 0)), ("causal", heads(1, 1, 0)), ("scale", heads(1, 1, False, True))):  # type: ignore[arg-type]
+    bad(f"{_what} beyond its range", "attention", [(None, 3, 2)] * 3, (None, 3, 2), _attrs, f"{_what} = ")
 _unit: dict[str, Any] = {"weight_ih": (2, 1), "weight_hh": (2, 2)}
 _rnn = {"nonlinearity": "tanh", "reverse": False}
 bad("no steps", "rnn", [(None, 0, 1)], (None, 0, 2), _rnn, "a weight_hh of shape", **_unit)
@@ -514,6 +558,28 @@ def rows_of_groups(weight: Any, lumping: Any, reps: list[int], groups: int = 2) 
 
 alone("rows of the second group differ", rows_of_groups([[1, 2], [3, 4], [5, 6], [5, 7]], lump([0, 1, 2, 2], 3, [0, 1, 2]), [0, 1, 2]), "unit 3 and its rep")
 alone("equal rows of two groups differ", rows_of_groups([[1, 2], [3, 4], [1, 2], [5, 7]], lump([0, 1, 0, 2], 3, [0, 1, 3]), [0, 1, 3]), "unit 2 and its rep")
+
+
+def six_rows(member: int, rep: int) -> Callable[[], Triple]:
+    """Three channels in three groups of two rows, all of one weight: rows of different groups are different."""
+    first = [ROW, OTHER, [5, 1]]
+    others = [row for row in range(6) if row != member]
+
+    def net(weight: Any, last: Any, groups: int) -> Net:
+        w = np.array(weight, "float32")[:, :, None]
+        nodes = {"h": channels(3, first), "v": N("conv", (None, len(w), 1), ["h"], conv(1, groups), {"weight": w})}
+        last = np.array(last, "float32").reshape(1, len(w), 1)
+        return Net({"x": (None, 2, 1)}, nodes | {"y": N("conv", (None, 1, 1), ["v"], conv(1), {"weight": last})}, ["y"])
+
+    def make() -> Triple:
+        lumping = lump([others.index(rep if row == member else row) for row in range(6)], 5, others)
+        return Triple(net([[2]] * 6, [1] * 6, 3), net([2 * np.eye(3)[row // 2] for row in others], [1 + (row == rep) for row in others], 1), {"v": lumping})
+
+    return make
+
+
+alone("a row of the first group is none of the third", six_rows(1, 4), "unit 1 and its representative 4 differ")
+alone("a row of the third group is none of the first", six_rows(4, 1), "unit 4 and its representative 1 differ")
 
 
 def scaled_groups(second: float, rep: int) -> Callable[[], Triple]:

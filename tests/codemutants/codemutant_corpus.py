@@ -76,7 +76,7 @@ def _verdict(place: Path, check: Callable[..., Any]) -> str:
 
 
 def forged(folder: Path) -> list[Case]:
-    """The certificates forged by hand: each is refused, and at the condition that it violates."""
+    """The certificates written by hand: those of every rule, and the forged ones, each refused at the condition that it violates."""
     sys.path.insert(0, str(ROOT / "tests/check"))
     import test_refuses
     import test_refuses_conditions
@@ -88,6 +88,7 @@ def forged(folder: Path) -> list[Case]:
         for law, (name, breaking, message) in tests.FORGERIES.items():
             found.append((f"forged: {law}", CASES[name]().broken(breaking), message))
     found += [(f"malformed: {what}", triple, message) for what, (triple, message) in test_refuses_conditions.malformed().items()]
+    found += [(f"by hand: {name}", make(), "") for name, make in CASES.items()]
     cases = []
     for k, (name, triple, message) in enumerate(found):
         place = folder / f"{k}"
