@@ -327,6 +327,28 @@ def batch_norm() -> Triple:
 
 
 @case
+def batch_norm_of_ghosts_in_another_order() -> Triple:
+    """The ghosts behind the norm follow the second of them, which the layer before writes as twice the first plus three."""
+    norm = {"weight": [1, 1, 1], "bias": [0, 0, 0], "mean": [0, 0, 0], "var": [1, 1, 1]}
+
+    def net(rows: Any, bias: Any, last: Any, c: Any) -> Net:
+        kept = {role: arr(values[: len(rows)]) for role, values in norm.items()} | {"num_batches_tracked": np.array(7)}
+        return Net(
+            {"x": (None, 2)},
+            {
+                "h": N("linear", (None, len(rows)), ["x"], {}, {"weight": arr(rows), "bias": bias}),
+                "v": N("batch_norm", (None, len(rows)), ["h"], {"eps": 0.0, "momentum": 0.1}, kept),
+                "y": N("linear", (None, 1), ["v"], {}, {"weight": arr(last), "bias": c}),
+            },
+            ["y"],
+        )
+
+    g, h = net([[1, 2], [3, 1], [6, 2]], [1, 0, 3], [[5, 2, -1]], [0]), net([[1, 2]], [1], [[5]], [-3])
+    before, behind = lump([0, 1, 1], 1, [0, 1], {2: 2}, {2: 3}), lump([0, 1, 1], 1, [0, 2], {1: F(1, 2)}, {1: F(-3, 2)})
+    return Triple(g, h, {"h": before, "v": behind})
+
+
+@case
 def batch_norm_constant_surd() -> Triple:
     """Constant 7 with weight 1, mean 6, v = 2 becomes 9 + 1/sqrt(2) = 9 + sqrt(2)/2; nothing reads it."""
     params = {role: list(values) for role, values in BN.items()}
@@ -1180,6 +1202,16 @@ def attention() -> Triple:
         "a": lump([0, 0, 1, -1], 2, [0, 2], {1: 3}, {1: 5, 3: 7}, axis=2),
     }
     return Triple(g, h, lumpings)
+
+
+@case
+def attention_of_wide_values() -> Triple:
+    """Two heads of their own with two values each, of which the second is a multiple of the first."""
+    q, k = [[1, 2, 1], [3, -1, 2]], [[2, 4, 0], [6, 2, 4]]
+    g = attending(q, k, [[1, 1, 1], [2, 2, 2], [0, 2, 1], [0, 6, 3]], ([[1, 2, 3, 4], [0, 1, -1, 2]], [1, 0]), 2, 2)
+    h = attending(q, k, [[1, 1, 1], [0, 2, 1]], ([[5, 15], [2, 5]], [1, 0]), 2, 2)
+    twos = lump([0, 0, 1, 1], 2, [0, 2], {1: 2, 3: 3}, axis=2)
+    return Triple(g, h, {"v": twos, "a": twos})
 
 
 @case

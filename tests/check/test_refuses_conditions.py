@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from catalog import CASES, hidden, sandwich
+from catalog_recurrent import recurrent
 from forge import N, Net, Triple, lump, set_entry
 
 from lumpnet.errors import FileError
@@ -793,6 +794,175 @@ alone(
     FOLLOW,
 )
 alone("a constant key is another head", merged([Q, Q], [K, [0, 0, 1]], [V, V], {"q": POOLED, "k": lump([0, -1], 1, [0], {}, {1: 1}, 2), "v": POOLED}), FOLLOW)
+
+
+EVERY = [[1, 1, 1], [2, 1, 0], [5, 1, 0], [1, 5, 0]]
+QUIET, WIDE = lump([0, -1, 1, 2], 2, [0, 2, 3], {}, {}, 2), lump([0, 2, 1, 3], 2, [0, 2, 1, 3], axis=2)
+alone(
+    "a product that goes belongs to a head",
+    lambda: Triple(
+        attends([[Q, [0, 0, 0], [2, 1, 0], [1, 1, 2]], [K, [1, 0, 2], [1, 3, 0], [2, 2, 1]], EVERY], 2, 2, [[1, 1, 1, 1]]),
+        attends([[Q, [2, 1, 0]], [K, [1, 3, 0]], EVERY], 2, 2, [[1, 1, 1, 1]]),
+        {"q": QUIET, "k": WIDE},
+    ),
+    "claims column 2",
+)
+
+
+FIRST_QUIET = lump([-1, 0, -1, 0], 1, [1], {}, {2: 3}, 2)
+alone(
+    "a shift in the first place of two is seen",
+    lambda: Triple(
+        attends([[[0, 0, 0], Q, [0, 0, 3], Q], [K] * 4, [V, V]], 2, 2, [[1, 1]]),
+        attends([[Q], [K], [V]], 1, 1, [[2]]),
+        {"a": POOLED, "q": FIRST_QUIET, "k": lump([0] * 4, 1, [0], axis=2), "v": POOLED},
+    ),
+    FOLLOW,
+)
+
+
+def two_wide(q: list[Any], shifts: dict[int, Any]) -> Callable[[], Triple]:
+    """Two heads of width two over the same two keys; the second one's queries are shifted."""
+    k, v = [K, [5, 7, 0]], [V, V]
+    ones = lump([0, 1, 0, 1], 2, [0, 1], {}, shifts, 2)
+    plain = lump([0, 1, 0, 1], 2, [0, 1], {}, {}, 2)
+    return lambda: Triple(attends([q, k * 2, v], 2, 2, [[1, 1]]), attends([q[:2], k, v[:1]], 1, 1, [[2]]), {"a": POOLED, "q": ones, "k": plain, "v": POOLED})
+
+
+ANY = [Q, [2, 1, 0]]
+alone("half a shift of the queries is seen", two_wide([*ANY, [1, 2, 1.5], [2, 1, 0]], {2: 0.5}), FOLLOW)
+alone("a shift in the second place is seen", two_wide([*ANY, Q, [2, 1, 3]], {3: 3}), FOLLOW)
+
+
+# --- batch norms ---------------------------------------------------------------------------------
+def normed(rows: Any, shifts: Any, h: Any, v: Any, last: Any, reduced: tuple[Any, Any, Any, Any], **params: Any) -> Callable[[], Triple]:
+    """x (2) -> h -> batch norm -> y; `reduced` are the rows, the biases, the last weights and the last bias of the reduced network."""
+
+    def net(w: Any, b: Any, second: Any, c: Any, kept: slice | list[int]) -> Net:
+        plain = {"weight": [1, 1], "bias": [0, 0], "mean": [0, 0], "var": [1, 1]} | params
+        norm = N("batch_norm", (None, len(w)), ["h"], {"eps": 0.0}, {role: np.array(p, "float32")[kept] for role, p in plain.items()})
+        return Net({"x": (None, 2)}, {"h": linear("x", w, b), "v": norm, "y": linear("v", second, c)}, ["y"])
+
+    first, shift, second, c = reduced
+    reps = list(v.representatives[: v.columns])
+    return lambda: Triple(net(rows, shifts, last, [0], slice(None)), net(first, shift, second, c, reps), {"h": h, "v": v})
+
+
+SINGLE, ALONE = ([ROW], [0], [[2]], [0]), ([ROW], [0], [[1]], [0])
+DOUBLE, FIXED = lump([0, 0], 1, [0], {1: 2}), lump([0, -1], 1, [0], {}, {1: 1})
+UNLIKE = "represents column 0"
+alone("channels of two columns are not tied", normed([ROW, OTHER], [0, 0], lump([0, 1], 1, [0, 1]), TWO, [[1, 1]], SINGLE), "is claimed to follow unit 0")
+alone("a channel that is scaled is not the column", normed([ROW, [2, 4]], [0, 0], DOUBLE, LAST, [[0, 1]], ALONE), UNLIKE)
+alone("a channel that is shifted is not the column", normed([ROW, ROW], [0, 3], SHIFTED, LAST, [[0, 1]], ALONE), UNLIKE)
+alone("a channel that varies is no constant", normed([ROW, ROW], [0, 0], TWO, lump([0, -1], 1, [0]), [[1, 1]], ALONE), "unit 1 is claimed to be constant")
+for _role, _value in (("weight", 2), ("mean", 1), ("bias", 1), ("var", 4)):
+    _usual = 1 if _role in ("weight", "var") else 0
+    alone(f"another {_role} is another channel", normed([ROW, ROW], [0, 0], TWO, TWO, [[1, 1]], SINGLE, **{_role: [_usual, _value]}), "unit 1 claims")
+    _claim = normed([ROW, [0, 0]], [0, 1], FIXED, FIXED, [[1, 1]], ([ROW], [0], [[1]], [1]), **{_role: [_usual, _value]})
+    alone(f"another {_role} is another constant", _claim, "unit 1 claims the constant")
+
+
+# --- more functions ------------------------------------------------------------------------------
+def turned_into(
+    kind: str, attrs: dict[str, Any], before: float, behind: float, shift: float = 0, constant: tuple[float, float] = (0, 0)
+) -> Callable[[], Triple]:
+    """Units 2 and 7 are `before` times their representatives, and claimed to be `behind` times (and `shift` beside) after the function."""
+    offsets = {unit: value for unit, value in ((2, shift), (3, constant[1]), (7, shift)) if value}
+    scales = {unit: behind for unit in (2, 7) if behind != 1}
+    out = lump([0, 0, 0, -1, 1, 2, 3, 3], 2, [0, 4, 5, 6], scales, offsets)
+    return lambda: sandwich(kind, out, attrs, s=before, t=before, c=constant[0])
+
+
+alone("an even function does not swallow a double", turned_into("cos", {}, 2, 1, 0, (0, 1)), HALF)
+alone("a ramp whose middle is another has no mirror", turned_into("hardsigmoid", {"alpha": 0.25, "beta": 0.25}, -1, -1, 1, (0, 0.25)), HALF)
+alone("a root is no first power", turned_into("pow", {"exponent": 0.5}, 2, 2), HALF)
+alone("a root passes no square", turned_into("pow", {"exponent": 0.5}, 4, 2), HALF)
+alone("a reciprocal passes no shift", carried("reciprocal", {}, 1, 1, (1, 1)), "unit 1 claims")
+alone("a reciprocal turns the scale over", turned_into("reciprocal", {}, 2, 2, 0, (1, 1)), HALF)
+alone("a sign keeps no scale", turned_into("sign", {}, 2, 2), HALF)
+alone("a sign keeps the sign", turned_into("sign", {}, -2, 1), HALF)
+for _before, _behind in ((9, 18), (3.75, 4.21875), (2.25, 2.25), (-9, 9), (-3.75, 0.46875), (-2.25, 0)):
+    alone(f"hardswish of {_before} is not {_behind}", carried("hardswish", {}, 1, 0, (_before, _behind)), "unit 3 claims")
+for _kind, _point, _value in (("exp", 0, 1), ("log", 1, 0), ("erf", 0, 0), ("sin", 0, 0), ("cos", 0, 1), ("selu", 0, 0), ("mish", 0, 0)):
+    for _before, _behind in ((_point - 1, _value), (_point + 1, _value), (_point, _value - 1), (_point, _value + 1)):
+        alone(f"{_kind} of {_before} is not {_behind} either", carried(_kind, {}, 1, 0, (_before, _behind)), "unit 3 claims")
+
+# --- slopes --------------------------------------------------------------------------------------
+
+
+def bent(slope: Any, h: Any, v: Any, bias: Any, weight: Any = (ROW, ROW)) -> Callable[[], Triple]:
+    def net(w: Any, b: Any, p: Any, last: Any) -> Net:
+        v = N("prelu", (None, len(w)), ["h"], {}, {"slope": np.array(p, "float32")})
+        return Net({"x": (None, 2)}, {"h": linear("x", w, b), "v": v, "y": linear("v", last)}, ["y"])
+
+    return lambda: Triple(net(weight, bias, slope, [[1, 1]]), net([ROW], [0], slope[:1], [[2]]), {"h": h, "v": v})
+
+
+for _scale in (-0.5, -2):
+    _both = lump([0, 0], 1, [0], {1: _scale})
+    alone(f"slopes pass no scale {_scale}", bent([0.5, 0.5], _both, _both, [0, 0], [ROW, _scale * np.array(ROW)]), "unit 1 claims")
+alone(
+    "what is shifted below zero is no constant",
+    bent([0.5, 0.5], lump([0, 0], 1, [0], {}, {1: -3}), lump([0, -1], 1, [0], {}, {1: -1.5}), [0, -3]),
+    "unit 1 claims",
+)
+
+
+def bent_across() -> Triple:
+    """(2, 2): slopes along axis 1, a constant along axis 2."""
+
+    def net(units: int, weight: Any, bias: Any, slope: Any, last: Any, c: float) -> Net:
+        nodes = {
+            "h": N("linear", (None, 2, units), ["x"], {}, {"weight": weight, "bias": bias}),
+            "v": N("prelu", (None, 2, units), ["h"], {}, {"slope": slope}),
+            "y": N("linear", (None, 2, 1), ["v"], {}, {"weight": last, "bias": [c]}),
+        }
+        return Net({"x": (None, 2, 2)}, nodes, ["y"])
+
+    g, h = net(2, [ROW, [0, 0]], [0, -4], [0.5, 0.25], [[1, 1]], 0), net(1, [ROW], [0], [0.5], [[1]], -1)
+    return Triple(g, h, {"h": lump([0, -1], 1, [0], {}, {1: -4}, 2), "v": lump([0, -1], 1, [0], {}, {1: -1}, 2)})
+
+
+alone("slopes lie along the axis that is lumped", bent_across, "its slopes vary along axis 1")
+
+# --- transposed convolutions, tables, time -------------------------------------------------------
+
+
+def upwards(taps: list[float]) -> Callable[[], Triple]:
+    """A constant channel of 5 through these taps; its share is claimed to be one number at all positions."""
+    layer = {"weight": np.zeros((1, 1, 1), "float32"), "bias": [5]}
+    up = N("conv_transpose", (None, 1, len(taps) + 1), ["h"], turned(1), {"weight": np.array(taps, "float32").reshape(1, 1, -1)})
+    g = Net({"x": (None, 1, 2)}, {"h": N("conv", (None, 1, 2), ["x"], conv(1), layer), "y": up}, ["y"])
+    number = N("constant", (None, 1, len(taps) + 1), ["x"], {"shape": [1, len(taps) + 1], "axis": 1}, {"value": [5 * taps[-1]]})
+    return lambda: Triple(g, Net({"x": (None, 1, 2)}, {"y": number}, ["y"]), {"h": lump([-1], 0, [], {}, {0: 5})})
+
+
+for _taps in ([0, 1], [1, 0], [1, 1], [0, 0, 1], [1, 0, 0]):
+    alone(f"taps {_taps} read another number at an end", upwards(_taps), "weighs the input's offsets differently")
+
+
+def table(entries: Any, lumping: Any) -> Callable[[], Triple]:
+    def net(numbers: Any, last: Any) -> Net:
+        e = N("embedding", (None, len(numbers[0])), ["x"], {}, {"weight": np.array(numbers, "float32")})
+        return Net({"x": (None,)}, {"e": e, "y": linear("e", last)}, ["y"], choices={"x": 2})
+
+    return lambda: Triple(net(entries, [[1, 1]]), net([row[:1] for row in entries], [[2]]), {"e": lumping})
+
+
+for _shift in (-1, 1):
+    alone(f"equal columns are not shifted by {_shift}", table([[3, 3], [4, 4]], lump([0, 0], 1, [0], {}, {1: _shift})), "unit 1 is not")
+alone("a column is no double of itself", table([[3, 3], [4, 4]], lump([0, 0], 1, [0], {1: 2})), "unit 1 is not")
+
+TANH, RELU = {"reverse": False, "nonlinearity": "tanh"}, {"reverse": False, "nonlinearity": "relu"}
+for _kind, _attrs, _scale in (("rnn", RELU, -0.5), ("rnn", RELU, -1), ("rnn", TANH, 2), ("rnn", TANH, 0.5), ("lstm", {"reverse": False}, 2)):
+    alone(f"{_kind} {_attrs.get('nonlinearity', '')} turns no {_scale}", lambda k=_kind, a=_attrs, s=_scale: recurrent(k, a, s, 1), "unit 2 claims scale")
+for _case, _bias in (("rnn_tanh", -8.0), ("rnn_tanh", 0.25), ("rnn_relu", 1.0), ("rnn_relu", 0.25)):
+    forge(
+        f"{_case}: a unit with the bias {_bias} does not stay zero",
+        _case,
+        lambda t, b=_bias: (set_entry("g", "r", "bias_ih", 3, b)(t), set_entry("g", "r", "weight_ih", (3, 3), 0)(t)),
+        "unit 3 claims to stay zero",
+    )
 
 
 @pytest.mark.parametrize("law", FORGERIES)

@@ -118,7 +118,7 @@ def corpus(folder: Path, seed: int) -> list[Case]:
 
 
 def arithmetic() -> list[Case]:
-    questions = (_sums, _roundings, _orders, _reals, _distinct)
+    questions = (_sums, _roundings, _orders, _reals, _distinct, _taps)
     return [Case(f"arithmetic: {question.__name__}", partial(_asked, question), forged=True) for question in questions]
 
 
@@ -184,6 +184,23 @@ def _roundings(numbers: Any, rng: np.random.Generator) -> str:
             if numbers.misfits(np.array([int(F(float(largest)) + beyond)], object), 0, None, np.array([largest]), "nearest")[0] != wanted:
                 return "the largest number"
     return "roundings"
+
+
+def _taps(numbers: Any, rng: np.random.Generator) -> str:
+    """Which taps of a transposed convolution are read, for kernels that no machine integer holds as a row, too."""
+    taps_read = sys.modules["lumpnet.check.rules.affine"].taps_read
+    for n, kernel, stride, padding, dilation, count in (
+        (3, 4, 2, 1, 3, 12),
+        (5, 2, 7, 0, 1, 30),
+        (2, 70, 1, 3, 1, 65),
+        (4, 62, 1, 0, 1, 65),
+        (4, 63, 1, 0, 1, 66),
+    ):
+        rows = {tuple(any(q * stride + t * dilation == p + padding for q in range(n)) for t in range(kernel)) for p in range(count)}
+        found = [tuple(row) for row in taps_read(n, kernel, stride, padding, dilation, count).tolist()]
+        if len(found) != len(rows) or set(found) != rows:
+            return f"wrong taps of {kernel}"
+    return "taps"
 
 
 def _distinct(numbers: Any, rng: np.random.Generator) -> str:
