@@ -29,6 +29,7 @@ MAX_RATIONAL = 2000
 _RATIONAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:/[1-9][0-9]*)?\Z", re.ASCII)
 _STRUCTURE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)  # a text that never ends is one token too, not a new start at every quote
 _SIDES = ("lower", "upper")
+_NESTING = {"[": 1, "{": 1, "]": -1, "}": -1}
 _HINT = "write the certificate again with lumpnet reduce"
 
 
@@ -166,8 +167,8 @@ def strict_json(data: bytes, where: str, error: type[LumpnetError], limit: int =
     try:
         text = data.decode("utf-8")
         depth = 0
-        for token in _STRUCTURE.finditer(text):
-            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token.group(), 0)
+        for token in _STRUCTURE.finditer(text) if text.count("[") + text.count("{") > MAX_DEPTH else ():
+            depth += _NESTING.get(token.group(), 0)
             if depth > MAX_DEPTH:
                 refuse(f"JSON nested deeper than {MAX_DEPTH}", "flat data")
         out = json.loads(

@@ -201,7 +201,7 @@ def _effect(network: Network, kinds: Mapping[str, Kind], exact: Mapping[str, Exa
     for node in network.nodes:
         step = Step(node, tuple(network.values[name].shape for name in node.inputs), exact.get(node.name, {}))
         kind = kinds[node.kind]
-        if kind.effect is None or kind.partial(node, list(step.shapes)):
+        if kind.effect is None or (not kind.operands and kind.partial(node, list(step.shapes))):  # rounding moves no integer
             raise Unsure(step.where, "no rule for what the rounding of weights before it does behind it")
         near = kind.effect(step, [found[name] for name in node.inputs])
         if not (np.isfinite(near.size).all() and np.isfinite(near.apart).all()):

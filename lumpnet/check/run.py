@@ -81,7 +81,7 @@ def _check(files: tuple[NetworkFile, NetworkFile], claim: Certificate) -> Verdic
     if undone or claim.verdict != "exact" or claim.rounding not in _STATEMENTS:
         return Unknown(f"node {undone[0]!r} was not examined" if undone else "the certificate claims what this checker does not decide")
     opaque = sorted({str(node.attrs["target"]) for node in g.nodes if KINDS[node.kind].opaque and not relations[node.name].absent})
-    says = _STATEMENTS[claim.rounding], *_effect(h, {case.node.name: case.exact for case in cases}, claim.effect), *_outside(g)
+    says = _STATEMENTS[claim.rounding], *_effect(h, {case.node.name: case.exact for case in cases}, claim.effect), *_outside(g, relations)
     trusted = ("lumpnet.check", *(f"{name} gives equal results for equal arguments" for name in opaque))
     return Proved("exact", claim.rounding if claim.effect is None else "bounded", says, trusted)
 
@@ -104,9 +104,10 @@ def shown_effect(effect: Effect) -> str:
     return f"{effect.alpha!r}" + (f" + {effect.beta!r} |x|" if effect.box is None else "")
 
 
-def _outside(g: Network) -> tuple[str, ...]:
-    """What no lumping says: a unit that has gone may be undefined where the reduced network is not."""
-    partial = sorted({node.kind for node in g.nodes if KINDS[node.kind].partial(node, [g.values[name].shape for name in node.inputs])})
+def _outside(g: Network, relations: Mapping[str, Relation]) -> tuple[str, ...]:
+    """What no lumping says: a unit that has gone may be undefined where the reduced network is not. Whole values are undefined together."""
+    lumped = [node for node in g.nodes if not relations[node.name].identity]
+    partial = sorted({node.kind for node in lumped if KINDS[node.kind].partial(node, [g.values[name].shape for name in node.inputs])})
     return (f"inputs at which a value of the original is undefined ({', '.join(partial)}) are outside of this claim",) if partial else ()
 
 

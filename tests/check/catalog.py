@@ -327,6 +327,28 @@ def batch_norm() -> Triple:
 
 
 @case
+def batch_norm_of_ghosts_in_another_order() -> Triple:
+    """The ghosts behind the norm follow the second of them, which the layer before writes as twice the first plus three."""
+    norm = {"weight": [1, 1, 1], "bias": [0, 0, 0], "mean": [0, 0, 0], "var": [1, 1, 1]}
+
+    def net(rows: Any, bias: Any, last: Any, c: Any) -> Net:
+        kept = {role: arr(values[: len(rows)]) for role, values in norm.items()} | {"num_batches_tracked": np.array(7)}
+        return Net(
+            {"x": (None, 2)},
+            {
+                "h": N("linear", (None, len(rows)), ["x"], {}, {"weight": arr(rows), "bias": bias}),
+                "v": N("batch_norm", (None, len(rows)), ["h"], {"eps": 0.0, "momentum": 0.1}, kept),
+                "y": N("linear", (None, 1), ["v"], {}, {"weight": arr(last), "bias": c}),
+            },
+            ["y"],
+        )
+
+    g, h = net([[1, 2], [3, 1], [6, 2]], [1, 0, 3], [[5, 2, -1]], [0]), net([[1, 2]], [1], [[5]], [-3])
+    before, behind = lump([0, 1, 1], 1, [0, 1], {2: 2}, {2: 3}), lump([0, 1, 1], 1, [0, 2], {1: F(1, 2)}, {1: F(-3, 2)})
+    return Triple(g, h, {"h": before, "v": behind})
+
+
+@case
 def batch_norm_constant_surd() -> Triple:
     """Constant 7 with weight 1, mean 6, v = 2 becomes 9 + 1/sqrt(2) = 9 + sqrt(2)/2; nothing reads it."""
     params = {role: list(values) for role, values in BN.items()}
@@ -700,6 +722,19 @@ def concat_units() -> Triple:
 
 
 @case
+def concat_without_a_dropped_operand() -> Triple:
+    """What nothing reads leaves the reduced concat; the columns behind it move up."""
+
+    def net(inputs: list[str], last: Any) -> Net:
+        rows = {"k": [[1, 0], [0, 1]], "h": [[1, 2], [3, 5]]}
+        nodes = {name: N("linear", (None, 2), ["x"], {}, {"weight": rows[name]}) for name in inputs}
+        nodes |= {"v": N("concat", (None, 2 * len(inputs)), inputs, {"axis": 1}), "y": N("linear", (None, 1), ["v"], {}, {"weight": last})}
+        return Net({"x": (None, 2)}, nodes, ["y"])
+
+    return Triple(net(["k", "h"], [[0, 0, 4, 5]]), net(["h"], [[4, 5]]), {"k": "dropped", "v": lump([2, 3, 0, 1], 2, [2, 3, 0, 1])})
+
+
+@case
 def concat_positions() -> Triple:
     """Two sequences of units under one lumping, joined on the position axis."""
     lumping = lump([0, 0], 1, [0], {1: 2}, axis=2)
@@ -912,6 +947,80 @@ def mean_moves_the_unit_axis() -> Triple:
 
 
 @case
+def mean_keeps_an_axis_before_the_units() -> Triple:
+    """(N, 3, 8) averaged over axis 1 and kept: units stay on axis 2."""
+    triple = sandwich("mean", hidden(axis=2), {"axes": [1], "keepdim": True})
+    for net in (triple.g, triple.h):
+        net.inputs["x"] = (None, 3, 2)
+        for name, node in net.nodes.items():
+            node.shape = (None, 3 if name == "h" else 1, *node.shape[1:])
+    triple.lumpings["h"] = hidden(axis=2)
+    return triple
+
+
+@case
+def max_pool_of_one_axis_with_dilation() -> Triple:
+    attrs = {"kernel": [3], "stride": [1], "padding": [1], "dilation": [2], "ceil_mode": False}
+    return sandwich("max_pool", hidden(o=3), attrs, spatial=(4,), after=(2,), o=3)
+
+
+@case
+def avg_pool_of_three_axes() -> Triple:
+    return sandwich("avg_pool", hidden(o=3), average(kernel=[1, 2, 1], stride=[1] * 3, padding=[0] * 3), spatial=(1, 2, 1), after=(1, 1, 1), o=3)
+
+
+@case
+def adaptive_avg_pool_of_three_axes() -> Triple:
+    return sandwich("adaptive_avg_pool", hidden(o=3), {"output_size": [1, 1, 1]}, spatial=(1, 2, 1), after=(1, 1, 1), o=3)
+
+
+@case
+def conv_whose_groups_stay() -> Triple:
+    """Two groups of two channels and two rows; one channel and one row of each stay, and so do the groups."""
+
+    def net(first: Any, weight: Any, last: Any) -> Net:
+        conv = {"stride": [1], "padding": [0], "dilation": [1]}
+        n, w = len(first), arr(weight)[:, :, None]
+        return Net(
+            {"x": (None, 2, 1)},
+            {
+                "h": N("conv", (None, n, 1), ["x"], conv | {"groups": 1}, {"weight": arr(first).reshape(n, 2, 1), "bias": [1] * n}),
+                "v": N("conv", (None, len(w), 1), ["h"], conv | {"groups": 2}, {"weight": w}),
+                "y": N("conv", (None, 1, 1), ["v"], conv | {"groups": 1}, {"weight": arr(last).reshape(1, len(w), 1)}),
+            },
+            ["y"],
+        )
+
+    g = net([[1, 2], [1, 2], [3, -1], [6, -2]], [[1, 2], [2, 1], [1, 2], [2, 4]], [1, 1, 1, 1])
+    g.nodes["h"].params["bias"] = [1, 4, 1, 2]
+    h = net([[1, 2], [3, -1]], [[3], [5]], [2, 3])
+    h.nodes["v"].params["bias"] = [6, 0]
+    h.nodes["y"].params["bias"] = [-3]
+    twos = {"h": lump([0, 0, 1, 1], 2, [0, 2], {3: 2}, {1: 3}), "v": lump([0, 0, 1, 1], 2, [0, 2], {3: 2}, {1: -3})}
+    return Triple(g, h, twos)
+
+
+@case
+def conv_depthwise_of_scaled_channels() -> Triple:
+    """h1 is twice h0, and goes through half the weight: both rows of the depthwise layer are one."""
+
+    def net(first: Any, weight: Any, last: float) -> Net:
+        conv = {"stride": [1], "padding": [0], "dilation": [1]}
+        n = len(first)
+        return Net(
+            {"x": (None, 2, 1)},
+            {
+                "h": N("conv", (None, n, 1), ["x"], conv | {"groups": 1}, {"weight": arr(first).reshape(n, 2, 1)}),
+                "v": N("conv", (None, n, 1), ["h"], conv | {"groups": n}, {"weight": arr(weight).reshape(n, 1, 1)}),
+                "y": N("conv", (None, 1, 1), ["v"], conv | {"groups": 1}, {"weight": np.full((1, n, 1), last, "float32")}),
+            },
+            ["y"],
+        )
+
+    return Triple(net([[1, 2], [2, 4]], [6, 3], 1), net([[1, 2]], [6], 2), {"h": lump([0, 0], 1, [0], {1: 2}), "v": lump([0, 0], 1, [0])})
+
+
+@case
 def sum_over_positions() -> Triple:
     """Offset 3 and constant 7 count sixteen times."""
     return sandwich("sum", hidden(s=-2, o=48, c=112), {"axes": [2, 3], "keepdim": False}, spatial=(4, 4), after=(), s=-2, o=3)
@@ -1093,6 +1202,16 @@ def attention() -> Triple:
         "a": lump([0, 0, 1, -1], 2, [0, 2], {1: 3}, {1: 5, 3: 7}, axis=2),
     }
     return Triple(g, h, lumpings)
+
+
+@case
+def attention_of_wide_values() -> Triple:
+    """Two heads of their own with two values each, of which the second is a multiple of the first."""
+    q, k = [[1, 2, 1], [3, -1, 2]], [[2, 4, 0], [6, 2, 4]]
+    g = attending(q, k, [[1, 1, 1], [2, 2, 2], [0, 2, 1], [0, 6, 3]], ([[1, 2, 3, 4], [0, 1, -1, 2]], [1, 0]), 2, 2)
+    h = attending(q, k, [[1, 1, 1], [0, 2, 1]], ([[5, 15], [2, 5]], [1, 0]), 2, 2)
+    twos = lump([0, 0, 1, 1], 2, [0, 2], {1: 2, 3: 3}, axis=2)
+    return Triple(g, h, {"v": twos, "a": twos})
 
 
 @case

@@ -11,6 +11,8 @@ cancels over their classes, and split their biases in another way.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -130,4 +132,14 @@ def recurrent_gains_a_bias() -> Triple:
     return triple
 
 
+def recurrent_with_a_written_zero() -> Triple:
+    """An offset of zero may be written; the other ones count all the same."""
+    triple = recurrent("lstm", {"reverse": False})
+    before = triple.lumpings["h"]
+    assert isinstance(before, Lumping)
+    triple.lumpings["h"] = replace(before, offset={1: Fraction(0), **before.offset})
+    return triple
+
+
+CASES["recurrent_with_a_written_zero"] = recurrent_with_a_written_zero
 CASES["recurrent_gains_a_bias"] = recurrent_gains_a_bias

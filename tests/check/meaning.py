@@ -68,11 +68,12 @@ def _apply(node: N, ins: list[torch.Tensor], p: dict[str, torch.Tensor]) -> torc
         case "index_select":
             return x[(*[slice(None)] * a["axis"], a["index"])]
         case "max_pool":
-            return nn.max_pool2d(x, a["kernel"], a["stride"], a["padding"], a["dilation"], a["ceil_mode"])
+            return (nn.max_pool1d, nn.max_pool2d, nn.max_pool3d)[x.ndim - 3](x, a["kernel"], a["stride"], a["padding"], a["dilation"], a["ceil_mode"])
         case "avg_pool":
-            return nn.avg_pool2d(x, a["kernel"], a["stride"], a["padding"], a["ceil_mode"], a["count_include_pad"], a["divisor_override"])
+            run = (nn.avg_pool2d, nn.avg_pool3d)[x.ndim - 4]
+            return run(x, a["kernel"], a["stride"], a["padding"], a["ceil_mode"], a["count_include_pad"], a["divisor_override"])
         case "adaptive_avg_pool":
-            return nn.adaptive_avg_pool2d(x, a["output_size"])
+            return (nn.adaptive_avg_pool1d, nn.adaptive_avg_pool2d, nn.adaptive_avg_pool3d)[x.ndim - 3](x, a["output_size"])
         case "adaptive_max_pool":
             return nn.adaptive_max_pool2d(x, a["output_size"])
         case "mean":

@@ -126,7 +126,7 @@ def wildest(net: Net) -> Net:
     """All parameters positive: bounds by absolute values are attained."""
     out = copy.deepcopy(net)
     for name, node in out.nodes.items():
-        node.params = {role: np.abs(value) if role != "mean" else -np.abs(value) for role, value in net.stored(name).items()}
+        node.params = {role: np.asarray(np.abs(value) if role != "mean" else -np.abs(value)) for role, value in net.stored(name).items()}
     return out
 
 

@@ -45,10 +45,22 @@ PARTIAL = {
 def test_attributes_decide_where_an_operator_is_defined(kind: str, tmp_path: Path) -> None:
     for attrs, what in zip(PARTIAL[kind], (2, 1), strict=True):
         grown = 2 * attrs["padding"][0] if "padding" in attrs else 0
-        net = Net({"x": (None, 2, 3)}, {"y": N(kind, (None, 2, 3 + grown), ["x"], dict(attrs))}, ["y"])
-        verdict = Triple(net, net, {}).verdict(tmp_path)
-        assert isinstance(verdict, Proved)
-        assert len(verdict.statements) == what, attrs
+        nodes = {"v": N(kind, (None, 2, 3 + grown), ["x"], dict(attrs)), "y": N("relu", (None, 2, 3), ["x"])}
+        g, h = (Net({"x": (None, 2, 3)}, {name: nodes[name] for name in names}, ["y"]) for names in ("vy", "y"))
+        for reduced, lumpings, count in ((h, {"v": "dropped"}, what), (g, {}, 1)):
+            verdict = Triple(g, reduced, lumpings).verdict(tmp_path)
+            assert isinstance(verdict, Proved)
+            assert len(verdict.statements) == count, attrs
+
+
+def test_an_index_that_a_table_lacks_is_outside_of_the_claim(tmp_path: Path) -> None:
+    g = Net({"x": (None,)}, {"v": N("embedding", (None, 2), ["x"], {}, {"weight": [[3, 4]]})}, ["v"], choices={"x": 1})
+    g.nodes["y"] = N("linear", (None, 1), ["v"], {}, {"weight": [[1, 1]]})
+    g.outputs = ["y"]
+    h = Net({"x": (None,)}, {"y": N("constant", (None, 1), ["x"], {"shape": [1], "axis": 1}, {"value": [7]})}, ["y"], choices={"x": 1})
+    verdict = Triple(g, h, {"v": lump([-1, -1], 0, [], {}, {0: 3, 1: 4})}).verdict(tmp_path)
+    assert isinstance(verdict, Proved)
+    assert "undefined (embedding)" in verdict.statements[1]
 
 
 def test_units_that_cost_no_byte_are_bounded(tmp_path: Path) -> None:

@@ -42,7 +42,8 @@ def main() -> None:
         new = bent(reader, data, rng) if rng.random() < 0.7 else None
         return new if new is not None and len(new) <= longest else atheris.Mutate(data, longest)
 
-    options = {"max_total_time": seconds, "seed": seed % (1 << 31) or 1, "timeout": 120, "rss_limit_mb": 0, "max_len": LONGEST, "print_final_stats": 1}
+    options = {"max_total_time": seconds, "seed": seed % (1 << 31) or 1, "rss_limit_mb": 0, "max_len": LONGEST, "print_final_stats": 1}
+    options |= {"timeout": 600, "report_slow_units": 600}  # of the wall: the judge knows what the reader itself takes
     arguments = [sys.argv[0], *(f"-{key}={value}" for key, value in options.items()), f"-artifact_prefix={folder}/died-", str(corpus)]
     atheris.Setup(arguments, judge, custom_mutator=mutated)
     atheris.Fuzz()

@@ -115,9 +115,9 @@ def points(net: Net, count: int = POINTS) -> dict[str, Exact]:
     return out
 
 
-def outputs(net: Net, roots: Roots, params: dict[str, dict[str, Exact]] | None = None, count: int = POINTS) -> list[Exact]:
-    """The outputs on `points`; `params` replaces stored parameters of some nodes. Raises `Undefined`."""
-    values = points(net, count)
+def outputs(net: Net, roots: Roots, params: dict[str, dict[str, Exact]] | None = None, count: int = POINTS, on: Net | None = None) -> list[Exact]:
+    """The outputs on `points` of the network, or of `on`; `params` replaces stored parameters of some nodes. Raises `Undefined`."""
+    values = points(on or net, count)
     for node in net.nodes:
         own = {role: exactly(t) for role, t in net.params(node).items() if t.dtype.kind == "f" and node["kind"] != "opaque"}
         own |= (params or {}).get(node["name"], {})

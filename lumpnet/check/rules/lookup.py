@@ -13,7 +13,7 @@ import numpy as np
 
 from lumpnet.certificate import Surd
 from lumpnet.check.effect import Near, Step
-from lumpnet.check.graph import Case, Kind, Node
+from lumpnet.check.graph import Case, Kind, Node, somewhere
 from lumpnet.check.numbers import Array, dyadic, misfits, shown, times
 from lumpnet.check.outcome import Refusal
 from lumpnet.check.relation import ZERO, Relation, Shape
@@ -79,5 +79,5 @@ def _effect(step: Step, ins: Sequence[Near]) -> Near:
 
 
 KINDS = {
-    "embedding": Kind(_shape, _oblige, roles=("weight",), training=("padding_idx",), operands=("int32", "int64"), effect=_effect),
+    "embedding": Kind(_shape, _oblige, roles=("weight",), training=("padding_idx",), operands=("int32", "int64"), partial=somewhere, effect=_effect),
 }

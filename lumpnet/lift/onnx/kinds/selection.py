@@ -17,7 +17,7 @@ MODES = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wra
 
 def selected(call: Call, x: Val, picks: Sequence[tuple[int, list[int]]], part: str = "", out: int = 0) -> Operand:
     """The entries `index` along each axis, one node an axis; x itself where all are taken in order."""
-    wanted = [(axis, index) for axis, index in picks if index != list(range(x.sizes[axis - 1]))]
+    wanted = [(axis, index) for axis, index in picks if len(index) != x.sizes[axis - 1] or index != list(range(len(index)))]
     y = x
     for k, (axis, index) in enumerate(wanted):
         if not index:
