@@ -14,6 +14,8 @@ from codemutant_changes import Change, changes
 from codemutant_corpus import arithmetic, forged
 from codemutant_engine import ROOT, Engine, Loader, sample
 
+pytestmark = pytest.mark.slow  # the engine exchanges modules of the checker in its own process
+
 HERE = Path(__file__).resolve().parent
 SOURCE = '''
 MAX_SIZE = 3

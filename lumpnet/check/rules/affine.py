@@ -293,7 +293,7 @@ class Affine:
                 return exact
         sums, exponent = part.sums(block, exact=False)
         self.vanish(rows, part.classes[~inside], sums[~inside], "as the reduced layer does not read that class")
-        if part.plain and (sums[inside] == stored).all():
+        if not inside.any() or (part.plain and (sums[inside] == stored).all()):
             return exact
         if part.plain:
             sums, exponent = part.sums(block, exact=True)
