@@ -243,6 +243,7 @@ RAW: dict[str, Callable[[bytes], bytes]] = {
     "graphs nested ten thousand times": lambda d: nested(10_000),
     "unknown fields of ten megabytes": lambda d: b"\x08\x0a" + (b"\xa2\x1f\x05hello" * 1_500_000),
     "a million empty nodes": lambda d: b"\x08\x0a\x3a" + varint(2_000_000) + b"\x0a\x00" * 1_000_000,
+    "a million empty nodes and an output": lambda d: b"\x08\x0a\x3a" + varint(2_000_002) + b"\x0a\x00" * 1_000_000 + b"\x62\x00",
     "a million empty tensors": lambda d: b"\x08\x0a\x3a" + varint(2_000_000) + b"\x2a\x00" * 1_000_000,
     "a value that is no text": lambda d: d.replace(b"\x0a\x01a", b"\x0a\x01\xff"),
 }

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from lumpnet.errors import FileError, LiftError
 
 MAX_BYTES = 1 << 31
+MAX_NODES = 1 << 17
 OLDEST, NEWEST = 7, 24
 DOMAINS = ("", "ai.onnx")
 
@@ -33,11 +34,13 @@ def read_model(source: str | Path | bytes) -> Source:
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
+        if not model.HasField("graph") or not model.graph.output:
+            raise FileError(where, "it holds no graph with outputs", "an ONNX model", "export the model again")
+        if len(model.graph.node) > MAX_NODES:
+            raise FileError(where, f"{len(model.graph.node)} nodes", f"at most {MAX_NODES}", "simplify the model before it is exported")
         _texts(model)
     except (DecodeError, UnicodeDecodeError, RuntimeError, ValueError) as error:
         raise FileError(where, f"not a readable ONNX file ({error})", "a serialised ModelProto", "export the model again") from error
-    if not model.HasField("graph") or not model.graph.output:
-        raise FileError(where, "it holds no graph with outputs", "an ONNX model", "export the model again")
     opset = _opset(model, where)
     _plain(model, where)
     _distinct(model.graph, where)

@@ -7,6 +7,10 @@ torch refuses already for one batch is refused here, in half the time.
 from __future__ import annotations
 
 import operator
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -27,7 +31,7 @@ def rehearse(document: Document, weights: Weights) -> None:
     for call in document.calls:
         target_of(call)
     values = {given.name: _input(document, weights, given) for given in document.inputs}
-    with torch.no_grad():
+    with torch.no_grad(), _without_compiler():
         for call in document.calls:
             try:
                 _call(call, values)
@@ -43,6 +47,20 @@ def rehearse(document: Document, weights: Weights) -> None:
             shown = tuple("batch" if n == BATCH else n for n in shape)
             hint = "move the batch to axis 0 before the value is returned"
             raise LiftError(document.where, f"its output of shape {shown} does not keep the batch on axis 0", "outputs of shape (batch, ...)", hint)
+
+
+@contextmanager
+def _without_compiler() -> Iterator[None]:
+    """Rules of shapes are marked as nothing to compile; reading the mark imports torch's compiler, which takes longer than the rules."""
+    name = "torch._dynamo"
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = SimpleNamespace(disable=lambda rule, *_, **__: rule)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 def _input(document: Document, weights: Weights, given: Any) -> torch.Tensor:
