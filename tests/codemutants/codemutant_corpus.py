@@ -147,6 +147,10 @@ def _sums(numbers: Any, rng: np.random.Generator) -> str:
                 exact = sum((F(float(x[u, r, 0])) * (1 if factors is None else factors[u]) for u in range(a, b)), F(0))
                 if F(int(whole[k, r, 0])) * F(2) ** exponent != exact:
                     return "a wrong sum"
+        wide = np.array([2.0 ** int(rng.integers(55, 63)), -1.0, 2.0**10 - 1, 1.0]).reshape(4, 1, 1)
+        whole, exponent = numbers.segment_sums(np.repeat(wide, 3, 0), np.zeros(1, np.int64), None)
+        if F(int(whole[0, 0, 0])) * F(2) ** exponent != 3 * sum(F(v) for v in wide.ravel().tolist()):
+            return "a wrong sum near the budget"
         product = numbers.times(np.array([3, -(1 << 40)]), np.array([int(rng.integers(1, 1 << 62)), 5], object))
         if [int(v) for v in product][1] != -5 << 40:
             return "a wrong product"
@@ -177,7 +181,12 @@ def _roundings(numbers: Any, rng: np.random.Generator) -> str:
                 return f"{stored!r} for {float(value)!r}"
             if (not numbers.misfits(x, exponent, under, np.array([stored]), "none")[0]) != (F(float(stored)) == value):
                 return f"{stored!r} is exactly {float(value)!r}"
-    for dtype in ("float32", "float64"):
+    for dtype, least in (("float32", -149), ("float64", -1074)):
+        smallest = np.ldexp(np.dtype(dtype).type(1), least)
+        for quarters, wanted in ((1, (True, False)), (2, (True, False)), (3, (False, True)), (4, (False, True)), (5, (False, True)), (6, (False, False))):
+            for stored, fits in zip((np.zeros(1, dtype), np.array([smallest])), wanted, strict=True):
+                if numbers.misfits(np.array([quarters]), least - 2, None, stored, "nearest")[0] == fits:
+                    return f"{quarters} quarters of the smallest number"
         largest = np.finfo(dtype).max
         half = (F(float(largest)) - F(float(np.nextafter(largest, np.dtype(dtype).type(0))))) / 2
         for beyond, wanted in ((half, True), (half - 1, False)):
