@@ -98,6 +98,30 @@ def forged(folder: Path) -> list[Case]:
     return cases
 
 
+def hostile(folder: Path) -> list[Case]:
+    """Spoiled files, each beside good ones that it is bound to."""
+    sys.path.insert(0, str(ROOT / "tests/hostile"))
+    from hostile_files import CERTIFICATE, NETWORK, certificate, rebound, triple
+
+    original, reduced, claim = triple()
+    spoiled: dict[str, tuple[bytes, bytes, bytes]] = {}
+    for what, spoil in NETWORK.items():
+        for k, files in enumerate(((spoil(original), reduced), (original, spoil(reduced)))):
+            spoiled[f"network {k}: {what}"] = (*files, rebound(*files, claim))
+    changes: dict[str, Any] = {"schema_version": "2.0", "original": {"sha256": "0" * 64}, "reduced": {"sha256": "0" * 64}}
+    more = {f"{key} = {value}": certificate(lambda c, key=key, value=value: c.update({key: value})) for key, value in changes.items()}
+    spoiled |= {f"certificate: {what}": (original, reduced, spoil(claim)) for what, spoil in (CERTIFICATE | more).items()}
+    cases = []
+    for k, (what, files) in enumerate(spoiled.items()):
+        place = folder / f"{k}"
+        place.mkdir()
+        for file, data in zip(("g.safetensors", "h.safetensors", "c.json"), files, strict=True):
+            (place / file).write_bytes(data)
+        if sum(map(len, files)) < 1 << 18:
+            cases.append(Case(f"hostile {what}", partial(_verdict, place), forged=True))
+    return cases
+
+
 def _refusal(place: Path, message: str, check: Callable[..., Any]) -> str:
     try:
         said = check(place / "g.safetensors", place / "h.safetensors", place / "c.json")
@@ -107,11 +131,11 @@ def _refusal(place: Path, message: str, check: Callable[..., Any]) -> str:
 
 
 def corpus(folder: Path, seed: int) -> list[Case]:
-    for name in ("recorded", "forged"):
+    for name in ("recorded", "forged", "hostile"):
         (folder / name).mkdir()
     recorded(folder / "recorded")
     drawn(folder / "recorded", seed)
-    return [*forged(folder / "forged"), *triples(folder / "recorded"), *arithmetic()]
+    return [*forged(folder / "forged"), *hostile(folder / "hostile"), *triples(folder / "recorded"), *arithmetic()]
 
 
 # --- arithmetic ----------------------------------------------------------------------------------
@@ -230,6 +254,9 @@ def _distinct(numbers: Any, rng: np.random.Generator) -> str:
 
 
 def _orders(numbers: Any, rng: np.random.Generator) -> str:
+    far = numbers.order(np.array([(1 << 62) - 1, 1 - (1 << 62)]), 0, np.array([1 - (1 << 62), (1 << 62) - 1]), np.array([1, 1]))
+    if far.tolist() != [1, -1]:
+        return "numbers of either sign at the budget"
     for _ in range(300):
         x, y = (int(v) >> int(rng.integers(0, 62)) for v in rng.integers(-(1 << 62), 1 << 62, 2))
         e, f = (int(v) for v in rng.integers(-80, 80, 2)) if rng.random() < 0.5 else (0, 0)
