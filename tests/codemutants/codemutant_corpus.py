@@ -207,6 +207,18 @@ def _roundings(numbers: Any, rng: np.random.Generator) -> str:
                 return f"{stored!r} is exactly {float(value)!r}"
     for dtype, least in (("float32", -149), ("float64", -1074)):
         smallest = np.ldexp(np.dtype(dtype).type(1), least)
+        spacing = 23 if dtype == "float32" else 52
+        for power in (0, 1, least + spacing, least + spacing + 1):  # below a power of two floats are twice as dense, but not below the smallest normal one
+            base = np.ldexp(np.ones(1, dtype), power)
+            under = np.nextafter(base, np.zeros(1, dtype))
+            for eighths in range(6):
+                exact = F(float(base[0])) - F(2) ** (power - spacing) * F(eighths, 8)
+                gaps = [abs(F(float(v[0])) - exact) for v in (base, under)]
+                top, down = exact.numerator, exact.denominator.bit_length() - 1
+                for stored, mine, other in ((base, gaps[0], gaps[1]), (under, gaps[1], gaps[0])):
+                    said = not numbers.misfits(np.array([top], object), -down, None, stored, "nearest")[0]
+                    if said != (mine < other or (mine == other and stored is base)):
+                        return f"{float(exact)!r} beside a power of two"
         for quarters, wanted in ((1, (True, False)), (2, (True, False)), (3, (False, True)), (4, (False, True)), (5, (False, True)), (6, (False, False))):
             for stored, fits in zip((np.zeros(1, dtype), np.array([smallest])), wanted, strict=True):
                 if numbers.misfits(np.array([quarters]), least - 2, None, stored, "nearest")[0] == fits:
@@ -287,7 +299,7 @@ def _reals(numbers: Any, rng: np.random.Generator) -> str:
         one, two = (reals[int(k)] for k in rng.integers(0, len(reals), 2))
         x, y = surd(*one), surd(*two) if rng.random() < 0.8 else two[0]
         value, other = near(*one), near(*two) if isinstance(y, surd) else y
-        if numbers.same(x, y) != (abs(value - other) < F(1, 1 << 100)):
+        if numbers.same(x, y) != numbers.same(y, x) or numbers.same(x, y) != (abs(value - other) < F(1, 1 << 100)):
             return f"{x} is {y}"
         if numbers.compare(x, two[0]) != (0 if abs(value - two[0]) < F(1, 1 << 100) else 1 if value > two[0] else -1):
             return f"{x} against {two[0]}"
