@@ -991,7 +991,7 @@ alone("padding stays on its side", same("pad", (None, 3), frame("constant", [1, 
 alone(
     "padding stays around its axis",
     same("pad", (None, 2, 3), frame("constant", [0, 0], [1, 0]), frame("constant", [0, 0], [0, 1]), (None, 2, 2)),
-    "the reduced pads",
+    "claims column",
 )
 alone("heads stay as many", same("attention", (None, 3, 2), heads(2, 2), heads(1, 1), [(None, 3, 2)] * 3), "claims column")
 EYE = np.eye(2)
