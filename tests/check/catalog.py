@@ -327,6 +327,43 @@ def batch_norm() -> Triple:
 
 
 @case
+def identity_of_ghosts_in_another_order() -> Triple:
+    """The second ghost is twice the first plus three; behind a function that is none, the first follows the second."""
+
+    def net(rows: Any, bias: Any, last: Any, c: Any) -> Net:
+        h = N("linear", (None, len(rows)), ["x"], {}, {"weight": arr(rows), "bias": bias})
+        nodes = {"h": h, "v": N("identity", (None, len(rows)), ["h"]), "y": N("linear", (None, 1), ["v"], {}, {"weight": arr(last), "bias": c})}
+        return Net({"x": (None, 2)}, nodes, ["y"])
+
+    g, h = net([[1, 2], [3, 1], [6, 2]], [1, 0, 3], [[5, 2, -1]], [0]), net([[1, 2]], [1], [[5]], [-3])
+    before, behind = lump([0, 1, 1], 1, [0, 1], {2: 2}, {2: 3}), lump([0, 1, 1], 1, [0, 2], {1: F(1, 2)}, {1: F(-3, 2)})
+    return Triple(g, h, {"h": before, "v": behind})
+
+
+@case
+def products_quotients_and_norms() -> Triple:
+    """What carries equality and nothing else, with every parameter it may have, on shapes that are not square."""
+
+    def net() -> Net:
+        both = {"weight": [1, 2, 3], "bias": [0, 1, 2]}
+        return Net(
+            {"x": (None, 2, 3), "z": (None, 3, 4), "u": (None, 1, 4)},
+            {
+                "l": N("layer_norm", (None, 2, 3), ["x"], {"dims": 1, "eps": 0.5}, both),
+                "r": N("rms_norm", (None, 2, 3), ["l"], {"dims": 2, "eps": 0.5}, {"weight": arr([[1, 2, 3], [4, 5, 6]])}),
+                "i": N("instance_norm", (None, 2, 3), ["r"], {"eps": 0.5}, {"weight": [1, 2], "bias": [3, 4]}),
+                "g": N("group_norm", (None, 2, 3), ["i"], {"groups": 2, "eps": 0.5}, {"weight": [1, 2], "bias": [3, 4]}),
+                "p": N("matmul", (None, 2, 4), ["g", "z"]),
+                "q": N("div", (None, 2, 4), ["p", "u"]),
+                "y": N("div", (None, 2, 4), ["u", "q"]),
+            },
+            ["y"],
+        )
+
+    return Triple(net(), net(), {})
+
+
+@case
 def batch_norm_of_ghosts_in_another_order() -> Triple:
     """The ghosts behind the norm follow the second of them, which the layer before writes as twice the first plus three."""
     norm = {"weight": [1, 1, 1], "bias": [0, 0, 0], "mean": [0, 0, 0], "var": [1, 1, 1]}

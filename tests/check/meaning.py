@@ -86,6 +86,16 @@ def _apply(node: N, ins: list[torch.Tensor], p: dict[str, torch.Tensor]) -> torc
             return (scores.softmax(-1) @ v.repeat_interleave(a["heads"] // a["kv_heads"], 1)).transpose(1, 2).flatten(2)
         case "layer_norm":
             return nn.layer_norm(x, x.shape[-a["dims"] :], p.get("weight"), p.get("bias"), a["eps"])
+        case "rms_norm":
+            return nn.rms_norm(x, x.shape[-a["dims"] :], p.get("weight"), a["eps"])
+        case "group_norm":
+            return nn.group_norm(x, a["groups"], p.get("weight"), p.get("bias"), a["eps"])
+        case "instance_norm":
+            return nn.instance_norm(x, None, None, p.get("weight"), p.get("bias"), True, 0.0, a["eps"])
+        case "matmul":
+            return ins[0] @ ins[1]
+        case "div":
+            return ins[0] / ins[1]
         case "sum":
             return x.sum(a["axes"], a["keepdim"])
         case "amax":

@@ -14,7 +14,7 @@ from catalog import CASES
 from forge import F, N, Net, Triple, lump, set_lumping
 
 from lumpnet.check.relation import Relation, Rows
-from lumpnet.check.rules import affine, arithmetic, slopes
+from lumpnet.check.rules import affine, arithmetic, pinned, slopes
 from lumpnet.verdict import Proved, Refuted, Unknown
 
 
@@ -117,6 +117,16 @@ def test_taps_that_cost_no_byte_are_bounded(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert isinstance(verdict, Unknown)
     assert "taps" in verdict.reason
+
+
+def test_numbers_are_compared_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pinned, "_BLOCK", 2)
+    one = np.arange(5)
+    assert pinned.equal_numbers(one, one.copy())
+    for at in range(5):
+        other = one.copy()
+        other[at] += 1
+        assert not pinned.equal_numbers(one, other)
 
 
 def test_a_group_costs_what_it_holds() -> None:

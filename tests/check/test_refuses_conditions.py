@@ -164,6 +164,7 @@ bad("a reflection of nothing", "pad", [(None, 0)], (None, 1), frame("reflect", [
 bad("an axis that is not there", "index_select", [(None, 2)], (None, 2, 1), {"axis": 2, "index": [0]}, "entries of axis 2")
 bad("nothing", "index_select", [(None, 2)], (None, 0), {"axis": 1, "index": []}, "entries of axis 1")
 bad("an entry that is not there", "index_select", [(None, 2)], (None, 1), {"axis": 1, "index": [2]}, "entries of axis 1")
+bad("one entry that is not there", "index_select", [(None, 2)], (None, 2), {"axis": 1, "index": [0, 2]}, "entries of axis 1")
 bad("other elements", "reshape", [(None, 2, 3)], (None, 5), {"shape": [5]}, "elements per example")
 bad("an axis twice", "permute", [(None, 2, 2)], (None, 2, 2), {"dims": [0, 1, 1]}, "not a permutation")
 bad("the first axis moved", "permute", [(2, 3)], (3, 2), {"dims": [1, 0]}, "not a permutation")
@@ -185,6 +186,11 @@ bad("no rows", "matmul", [(2, 2), (2, 2)], (2, 2), {}, "inputs of the shapes")
 bad("other examples", "matmul", [(None, 2, 2, 2), (None, 3, 2, 2)], (None, 2, 2, 2), {}, "inputs of the shapes")
 bad("other sums", "matmul", [(None, 2, 2), (None, 3, 2)], (None, 2, 2), {}, "inputs of the shapes")
 bad("limits in disorder", "hardtanh", [(None, 2)], (None, 2), {"min": 1.0, "max": 0.5}, "min above max")
+
+
+for _key, _value in (("target", 5), ("args", {}), ("kwargs", []), ("output", -1)):
+    _call = {"target": "t", "args": [], "kwargs": {}, "output": None} | {_key: _value}
+    bad(f"{_key} of another type", "opaque", [(None, 2)], (None, 2), _call, f"{_key} = ")
 
 
 # --- attributes beyond their range ---------------------------------------------------------------
@@ -963,6 +969,170 @@ for _case, _bias in (("rnn_tanh", -8.0), ("rnn_tanh", 0.25), ("rnn_relu", 1.0), 
         lambda t, b=_bias: (set_entry("g", "r", "bias_ih", 3, b)(t), set_entry("g", "r", "weight_ih", (3, 3), 0)(t)),
         "unit 3 claims to stay zero",
     )
+
+
+# --- the same operator on equal values -----------------------------------------------------------
+def same(
+    kind: str, shape: tuple[Any, ...], mine: dict[str, Any], its: dict[str, Any], before: Any = (None, 2), **params: tuple[Any, Any]
+) -> Callable[[], Triple]:
+    """One node between identities; attributes and parameters (original's, reduced network's; None: there is none) may differ."""
+
+    def net(attrs: dict[str, Any], which: int) -> Net:
+        stored = {role: np.array(p[which], "float32") for role, p in params.items() if p[which] is not None}
+        inputs = before if isinstance(before, list) else [before]
+        return Net({f"x{k}": x for k, x in enumerate(inputs)}, {"y": N(kind, shape, [f"x{k}" for k in range(len(inputs))], attrs, stored)}, ["y"])
+
+    return lambda: Triple(net(mine, 0), net(its, 1), {})
+
+
+ORDER = {"axis": 1, "index": [0, 1]}
+alone("units are chosen in their order", same("index_select", (None, 2), ORDER, ORDER | {"index": [1, 0]}), "claims column 1")
+alone("padding stays on its side", same("pad", (None, 3), frame("constant", [1, 0]), frame("constant", [0, 1])), "the reduced pads|claims column")
+alone(
+    "padding stays around its axis",
+    same("pad", (None, 2, 3), frame("constant", [0, 0], [1, 0]), frame("constant", [0, 0], [0, 1]), (None, 2, 2)),
+    "claims column",
+)
+alone("heads stay as many", same("attention", (None, 3, 2), heads(2, 2), heads(1, 1), [(None, 3, 2)] * 3), "claims column")
+EYE = np.eye(2)
+alone(
+    "groups stay as many where the weights are as many",
+    same("conv_transpose", (None, 2, 3), turned(1, 2), turned(1, 1), (None, 2, 3), weight=([[[2]], [[3]]], [[[2], [4]], [[5], [3]]])),
+    "as no input class of its group has that column",
+)
+alone("a bias that the original lacks", same("linear", (None, 2), {}, {}, weight=(EYE, EYE), bias=(None, [0, 1])), "the reduced bias of unit 1")
+alone("a bias that the reduced network lacks", same("linear", (None, 2), {}, {}, weight=(EYE, EYE), bias=([0, 1], None)), "the reduced bias of unit 1")
+MIXES = "around an operator that mixes units"
+_norms: dict[str, dict[str, Any]] = {"layer_norm": {"dims": 1}, "rms_norm": {"dims": 1}, "group_norm": {"groups": 1}}
+for _kind, _attrs in _norms.items():
+    _eps = _attrs | {"eps": 0.5}
+    alone(f"{_kind}: another weight", same(_kind, (None, 2), _eps, _eps, weight=([1, 2], [1, 3])), MIXES)
+    alone(f"{_kind}: a weight that the original lacks", same(_kind, (None, 2), _eps, _eps, weight=(None, [1, 2])), MIXES)
+    alone(f"{_kind}: a weight that the reduced network lacks", same(_kind, (None, 2), _eps, _eps, weight=([1, 2], None)), MIXES)
+    alone(f"{_kind}: another eps", same(_kind, (None, 2), _eps, _attrs | {"eps": 0.25}), "the reduced eps")
+alone("one slope for another number of them", same("prelu", (None, 2), {}, {}, slope=([0.5], [0.5, 0.25])), "the reduced slope of column 1")
+alone("slopes for one of them", same("prelu", (None, 2), {}, {}, slope=([0.5, 0.25], [0.5])), "the reduced slope of column 1")
+for _kind, _role in (("add_constant", "term"), ("mul_constant", "factor"), ("div_constant", "divisor")):
+    _axis = {"axis": 1}
+    alone(f"one {_role} for two", same(_kind, (None, 2), _axis, _axis, **{_role: ([3, 4], 3)}), f"the reduced {_role} of column 1")
+    alone(f"two of {_role} for one", same(_kind, (None, 2), _axis, _axis, **{_role: (3, [3, 4])}), f"the reduced {_role} of column 1")
+for _kind in ("matmul", "div", "mul", "add"):
+    _two = [(None, 2, 2), (None, 2, 2)]
+
+    def _exchanged(kind: str = _kind, two: Any = _two) -> Triple:
+        triple = same(kind, (None, 2, 2), {}, {}, two)()
+        triple.h.nodes["y"].inputs.reverse()
+        return triple
+
+    alone(f"the operands of {_kind} keep their places", _exchanged, "the reduced node is")
+
+
+def opaque(mine: np.ndarray, its: np.ndarray, dtypes: tuple[str, str] = ("float32", "float32")) -> Callable[[], Triple]:
+    call = {"target": "aten.layer_norm.default", "args": [{"input": 0}, [2], {"param": "0"}], "kwargs": {}, "output": None}
+
+    def net(tensor: np.ndarray, dtype: str) -> Net:
+        return Net({"x": (None, 2)}, {"y": N("opaque", (None, 2), ["x"], call, {"0": tensor}, dtype)}, ["y"])
+
+    return lambda: Triple(net(mine, dtypes[0]), net(its, dtypes[1]), {})
+
+
+BYTES = "the reduced tensor '0' is another one"
+ZEROS = np.zeros(2, "float32")
+alone("bytes of another type are another tensor", opaque(ZEROS, np.zeros(2, "int32")), BYTES)
+alone("bytes of another shape are another tensor", opaque(ZEROS, np.zeros((1, 2), "float32")), BYTES)
+alone("other bytes are another tensor", opaque(ZEROS, np.array([0, -0.0], "float32")), BYTES)
+alone("an opaque result of another type is another result", opaque(ZEROS, ZEROS, ("int64", "int32")), "dtype")
+
+# --- padding of units, joined values -------------------------------------------------------------
+
+
+def around(mode: str, pads: list[list[int]]) -> Callable[[], Triple]:
+    """(2, 3) is lumped along axis 1 and padded there, and elsewhere too or with copies."""
+
+    def net(units: int, first: Any, last: float) -> Net:
+        after = (None, units + sum(pads[0]), 3 + sum(pads[1]))
+        nodes = {
+            "h": N("conv", (None, units, 3), ["x"], conv(1), {"weight": np.array(first, "float32").reshape(units, 2, 1), "bias": [5] * units}),
+            "v": N("pad", after, ["h"], {"mode": mode, "pads": pads, "value": 0.0}),
+            "y": N("conv", (None, 1, after[2]), ["v"], conv(1), {"weight": np.full((1, after[1], 1), last, "float32")}),
+        }
+        return Net({"x": (None, 2, 3)}, nodes, ["y"])
+
+    lumping = lump([0, 0, *range(1, 1 + sum(pads[0]))], 1 + sum(pads[0]), [0, *range(2, 2 + sum(pads[0]))])
+    return lambda: Triple(net(2, [ROW, ROW], 1), net(1, [ROW], 1), {"h": TWO, "v": lumping})
+
+
+alone("units are not padded with copies", around("replicate", [[0, 1], [0, 0]]), "it pads the unit axis 1 with copies")
+alone("units are not padded together with positions", around("constant", [[0, 1], [0, 1]]), "it pads the unit axis 1 with copies, or positions with it")
+
+
+def sequences(first: Any, second: Any, joined: Any, shifts: Any = (0, 0), scales: Any = (1, 1)) -> Callable[[], Triple]:
+    """(1, 3 units) and (1, 3 units) one behind the other; each is what its lumping says."""
+
+    def net(rows: Any, width: int) -> Net:
+        nodes = {name: N("linear", (None, 1, width), ["x"], {}, {"weight": np.array(w, "float32"), "bias": b}) for name, (w, b) in rows.items()}
+        nodes["v"] = N("concat", (None, 2, width), ["h", "k"], {"axis": 1})
+        nodes["y"] = N("linear", (None, 2, 1), ["v"], {}, {"weight": np.ones((1, width), "float32")})
+        return Net({"x": (None, 1, 2)}, nodes, ["y"])
+
+    def rows(lumping: Any, shift: float, scale: float) -> tuple[Any, Any]:
+        own = [ROW, OTHER]
+        found = [np.array(own[c]) * (scale if c == lumping.classes[0] and k != lumping.representatives[c] else 1) for k, c in enumerate(lumping.classes)]
+        return found, [shift if k not in lumping.representatives else 0 for k in range(3)]
+
+    small = {"h": ([ROW, OTHER], [0, 0]), "k": ([ROW, OTHER], [0, 0])}
+    full = {"h": rows(first, shifts[0], scales[0]), "k": rows(second, shifts[1], scales[1])}
+    return lambda: Triple(net(full, 3), net(small, 2), {"h": first, "k": second, "v": joined})
+
+
+LEFT, RIGHT = lump([0, 0, 1], 2, [0, 2], axis=2), lump([0, 1, 1], 2, [0, 1], axis=2)
+RAISED = lump([0, 0, 1], 2, [0, 2], {}, {1: 3}, 2)
+LARGER = lump([0, 0, 1], 2, [0, 2], {1: 2}, {}, 2)
+alone("the second sequence has other classes", sequences(LEFT, RIGHT, LEFT), "the lumping of 'k'")
+alone("the first sequence has other classes", sequences(RIGHT, LEFT, LEFT), "the lumping of 'h'")
+alone("the second sequence is shifted", sequences(LEFT, RAISED, LEFT, (0, 3)), "the lumping of 'k'")
+alone("the second sequence is scaled", sequences(LEFT, LARGER, LEFT, (0, 0), (1, 2)), "the lumping of 'k'")
+
+
+def side_by_side(v: Any, h: Any, k: Any, rows: Any, last: Any, reduced: Any) -> Callable[[], Triple]:
+    def net(first: Any, second: Any, final: Any) -> Net:
+        width = len(first) + len(second)
+        nodes = {"h": linear("x", first), "k": linear("x", second), "v": N("concat", (None, width), ["h", "k"], {"axis": 1}), "y": linear("v", final)}
+        return Net({"x": (None, 2)}, nodes, ["y"])
+
+    return lambda: Triple(net(*rows, last), net(*reduced), {"h": h, "k": k, "v": v})
+
+
+FOUR = ([ROW, OTHER], [[5, 1], [1, 5]])
+alone(
+    "units of two operands are two columns",
+    side_by_side(
+        lump([0, 1, 0, 2], 3, [0, 1, 3]),
+        "identity",
+        "identity",
+        ([ROW, OTHER], [[5, 1], [1, 5]]),
+        [[1, 1, 1, 1]],
+        ([ROW, OTHER], [[5, 1], [1, 5]], [[2, 1, 0, 1]]),
+    ),
+    "unit 2 is claimed to follow unit 0|the reduced value has shape",
+)
+alone(
+    "units of two operands under one lumping are two columns",
+    side_by_side(lump([0, 0, 0, 0], 1, [0]), TWO, lump([0, 0], 0, [0]), ([ROW, ROW], [OTHER, OTHER]), [[1, 1, 1, 1]], ([ROW], [[1, 1]], [[4, 0]])),
+    "reduced nodes|follow unit 0",
+)
+alone(
+    "a ghost of an operand gives no column",
+    side_by_side(
+        lump([0, 2, 1, 3], 2, [0, 2, 1, 3]),
+        lump([0, 1], 1, [0, 1]),
+        lump([1, 0], 1, [1, 0]),
+        ([ROW, OTHER], [[5, 1], [1, 5]]),
+        [[1, 0, 1, 0]],
+        ([ROW], [[1, 5]], [[1, 1]]),
+    ),
+    "claims column 1",
+)
 
 
 @pytest.mark.parametrize("law", FORGERIES)

@@ -98,6 +98,30 @@ def forged(folder: Path) -> list[Case]:
     return cases
 
 
+def hostile(folder: Path) -> list[Case]:
+    """Spoiled files, each beside good ones that it is bound to."""
+    sys.path.insert(0, str(ROOT / "tests/hostile"))
+    from hostile_files import CERTIFICATE, NETWORK, certificate, rebound, triple
+
+    original, reduced, claim = triple()
+    spoiled: dict[str, tuple[bytes, bytes, bytes]] = {}
+    for what, spoil in NETWORK.items():
+        for k, files in enumerate(((spoil(original), reduced), (original, spoil(reduced)))):
+            spoiled[f"network {k}: {what}"] = (*files, rebound(*files, claim))
+    changes: dict[str, Any] = {"schema_version": "2.0", "original": {"sha256": "0" * 64}, "reduced": {"sha256": "0" * 64}}
+    more = {f"{key} = {value}": certificate(lambda c, key=key, value=value: c.update({key: value})) for key, value in changes.items()}
+    spoiled |= {f"certificate: {what}": (original, reduced, spoil(claim)) for what, spoil in (CERTIFICATE | more).items()}
+    cases = []
+    for k, (what, files) in enumerate(spoiled.items()):
+        place = folder / f"{k}"
+        place.mkdir()
+        for file, data in zip(("g.safetensors", "h.safetensors", "c.json"), files, strict=True):
+            (place / file).write_bytes(data)
+        if sum(map(len, files)) < 1 << 18:
+            cases.append(Case(f"hostile {what}", partial(_verdict, place), forged=True))
+    return cases
+
+
 def _refusal(place: Path, message: str, check: Callable[..., Any]) -> str:
     try:
         said = check(place / "g.safetensors", place / "h.safetensors", place / "c.json")
@@ -107,11 +131,11 @@ def _refusal(place: Path, message: str, check: Callable[..., Any]) -> str:
 
 
 def corpus(folder: Path, seed: int) -> list[Case]:
-    for name in ("recorded", "forged"):
+    for name in ("recorded", "forged", "hostile"):
         (folder / name).mkdir()
     recorded(folder / "recorded")
     drawn(folder / "recorded", seed)
-    return [*forged(folder / "forged"), *triples(folder / "recorded"), *arithmetic()]
+    return [*forged(folder / "forged"), *hostile(folder / "hostile"), *triples(folder / "recorded"), *arithmetic()]
 
 
 # --- arithmetic ----------------------------------------------------------------------------------
@@ -147,6 +171,10 @@ def _sums(numbers: Any, rng: np.random.Generator) -> str:
                 exact = sum((F(float(x[u, r, 0])) * (1 if factors is None else factors[u]) for u in range(a, b)), F(0))
                 if F(int(whole[k, r, 0])) * F(2) ** exponent != exact:
                     return "a wrong sum"
+        wide = np.array([2.0 ** int(rng.integers(55, 63)), -1.0, 2.0**10 - 1, 1.0]).reshape(4, 1, 1)
+        whole, exponent = numbers.segment_sums(np.repeat(wide, 3, 0), np.zeros(1, np.int64), None)
+        if F(int(whole[0, 0, 0])) * F(2) ** exponent != 3 * sum(F(v) for v in wide.ravel().tolist()):
+            return "a wrong sum near the budget"
         product = numbers.times(np.array([3, -(1 << 40)]), np.array([int(rng.integers(1, 1 << 62)), 5], object))
         if [int(v) for v in product][1] != -5 << 40:
             return "a wrong product"
@@ -177,7 +205,24 @@ def _roundings(numbers: Any, rng: np.random.Generator) -> str:
                 return f"{stored!r} for {float(value)!r}"
             if (not numbers.misfits(x, exponent, under, np.array([stored]), "none")[0]) != (F(float(stored)) == value):
                 return f"{stored!r} is exactly {float(value)!r}"
-    for dtype in ("float32", "float64"):
+    for dtype, least in (("float32", -149), ("float64", -1074)):
+        smallest = np.ldexp(np.dtype(dtype).type(1), least)
+        spacing = 23 if dtype == "float32" else 52
+        for power in (0, 1, least + spacing, least + spacing + 1):  # below a power of two floats are twice as dense, but not below the smallest normal one
+            base = np.ldexp(np.ones(1, dtype), power)
+            under = np.nextafter(base, np.zeros(1, dtype))
+            for eighths in range(6):
+                exact = F(float(base[0])) - F(2) ** (power - spacing) * F(eighths, 8)
+                gaps = [abs(F(float(v[0])) - exact) for v in (base, under)]
+                top, down = exact.numerator, exact.denominator.bit_length() - 1
+                for stored, mine, other in ((base, gaps[0], gaps[1]), (under, gaps[1], gaps[0])):
+                    said = not numbers.misfits(np.array([top], object), -down, None, stored, "nearest")[0]
+                    if said != (mine < other or (mine == other and stored is base)):
+                        return f"{float(exact)!r} beside a power of two"
+        for quarters, wanted in ((1, (True, False)), (2, (True, False)), (3, (False, True)), (4, (False, True)), (5, (False, True)), (6, (False, False))):
+            for stored, fits in zip((np.zeros(1, dtype), np.array([smallest])), wanted, strict=True):
+                if numbers.misfits(np.array([quarters]), least - 2, None, stored, "nearest")[0] == fits:
+                    return f"{quarters} quarters of the smallest number"
         largest = np.finfo(dtype).max
         half = (F(float(largest)) - F(float(np.nextafter(largest, np.dtype(dtype).type(0))))) / 2
         for beyond, wanted in ((half, True), (half - 1, False)):
@@ -221,6 +266,9 @@ def _distinct(numbers: Any, rng: np.random.Generator) -> str:
 
 
 def _orders(numbers: Any, rng: np.random.Generator) -> str:
+    far = numbers.order(np.array([(1 << 62) - 1, 1 - (1 << 62)]), 0, np.array([1 - (1 << 62), (1 << 62) - 1]), np.array([1, 1]))
+    if far.tolist() != [1, -1]:
+        return "numbers of either sign at the budget"
     for _ in range(300):
         x, y = (int(v) >> int(rng.integers(0, 62)) for v in rng.integers(-(1 << 62), 1 << 62, 2))
         e, f = (int(v) for v in rng.integers(-80, 80, 2)) if rng.random() < 0.5 else (0, 0)
@@ -251,7 +299,7 @@ def _reals(numbers: Any, rng: np.random.Generator) -> str:
         one, two = (reals[int(k)] for k in rng.integers(0, len(reals), 2))
         x, y = surd(*one), surd(*two) if rng.random() < 0.8 else two[0]
         value, other = near(*one), near(*two) if isinstance(y, surd) else y
-        if numbers.same(x, y) != (abs(value - other) < F(1, 1 << 100)):
+        if numbers.same(x, y) != numbers.same(y, x) or numbers.same(x, y) != (abs(value - other) < F(1, 1 << 100)):
             return f"{x} is {y}"
         if numbers.compare(x, two[0]) != (0 if abs(value - two[0]) < F(1, 1 << 100) else 1 if value > two[0] else -1):
             return f"{x} against {two[0]}"

@@ -7,6 +7,7 @@ import importlib
 import importlib.abc
 import importlib.util
 import random
+import resource
 import signal
 import sys
 import types
@@ -23,7 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 MOST = 400
 """Drawn questions about one change, beside all that were forged for a condition; the ones that noticed a neighbour come first."""
 SECONDS = 5.0
-"""Of processor time for one question: a change that makes the checker turn for ever is noticed."""
+BYTES = 1 << 30
+"""Of processor time and of memory for one question: a change that makes the checker turn for ever, or grow, is noticed."""
 
 
 def sources() -> dict[str, Path]:
@@ -76,17 +78,22 @@ class TooLong(BaseException):
 
 
 @contextmanager
-def limited(seconds: float) -> Iterator[None]:
+def limited() -> Iterator[None]:
+    """What is asked inside may take `SECONDS`, and `BYTES` beside what the process has."""
+
     def stop(*args: Any) -> None:
         raise TooLong
 
-    before = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    before, bounds = signal.signal(signal.SIGVTALRM, stop), resource.getrlimit(resource.RLIMIT_DATA)
+    now = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_DATA, (now + BYTES, bounds[1]))
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, before)
+        resource.setrlimit(resource.RLIMIT_DATA, bounds)
 
 
 @dataclass
@@ -102,7 +109,7 @@ class Case:
 
 def answer(case: Case, check: Callable[..., Any]) -> str:
     try:
-        with limited(SECONDS):
+        with limited():
             return case.ask(check)
     except TooLong:
         return "too long"
