@@ -1,0 +1,342 @@
+"""Certified bounds of the values of a program over a batch of boxes: intervals forwards, linear bounds backwards (CROWN).
+
+The values of a program are flat; a batch of B boxes gives each a lower and an
+upper bound of shape (B, n). Intervals come first; where a relaxation would gain
+by better ones, rows are substituted back to the inputs, line by line.
+
+In floating point: every step adds to a *slack* what its arithmetic can be off.
+A sum of k products errs by at most `(k + c) u sum |a| |w| |x|` (`bounds.rounding`), the c
+counting accumulations and constants; the magnitudes `|w| |x|` of a value are computed
+once, forwards, so a step costs one more product with a vector. Slacks are sums of
+non-negative numbers; `RAISED` covers their own rounding. Underflow is covered by `TINY` once, for
+values and coefficients below `HUGE`, which is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lumpnet.bounds.outward import Range
+from lumpnet.bounds.registry import rule_for
+from lumpnet.bounds.relaxed import relaxations as relax
+from lumpnet.bounds.relaxed.maps import Map
+from lumpnet.bounds.relaxed.relaxations import Bounds, Lines
+from lumpnet.bounds.relaxed.tape import Step, curve_of
+from lumpnet.errors import NoBound
+
+U = 2.0**-53
+RAISED = 1 + 2.0**-20
+TINY = 2.0**-400
+HUGE = 2.0**300
+ELEMENTS = 1 << 24
+"""Coefficients held at once by one substitution."""
+
+
+class Node:
+    """A value of a program."""
+
+    size: int
+    parents: tuple[int, ...]
+
+
+@dataclass(eq=False)
+class Input(Node):
+    size: int
+    name: str
+    parents: tuple[int, ...] = ()
+
+
+@dataclass(eq=False)
+class Affine(Node):
+    """`sum maps[k] parents[k] + bias`, the bias at most `off` wrong. `residual` marks the terms (and `bias_residual` the bias) by which two networks differ at `origin`."""
+
+    size: int
+    parents: tuple[int, ...]
+    maps: tuple[Map, ...]
+    bias: Tensor
+    off: Tensor
+    origin: str = ""
+    residual: tuple[bool, ...] = ()
+    bias_residual: bool = False
+
+    @property
+    def terms(self) -> int:
+        return sum(m.terms for m in self.maps) + len(self.maps) + 1
+
+    @property
+    def rel(self) -> float:
+        return max((m.rel for m in self.maps), default=0.0)
+
+
+@dataclass(eq=False)
+class Nonlinear(Node):
+    """`relax(operands)` gives an interval and lines; `refine(operands)` the entries whose operands should be known better (None: no entry)."""
+
+    size: int
+    parents: tuple[int, ...]
+    relax: Callable[[Sequence[Bounds]], tuple[Bounds, Lines]]
+    refine: Callable[[Sequence[Bounds]], Tensor | None]
+
+
+@dataclass(eq=False)
+class Program:
+    """`outputs` are numbers of values; None is a value that is zero whatever the input."""
+
+    nodes: list[Node]
+    inputs: list[int]
+    outputs: list[int | None]
+
+
+@dataclass(eq=False)
+class Evaluation:
+    """Bounds of all values on a batch of boxes, and what substitutions need."""
+
+    bounds: list[Bounds]
+    lines: dict[int, Lines] = field(default_factory=dict)
+    sizes: dict[int, Tensor] = field(default_factory=dict)
+    refined: dict[int, Bounds] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Upper:
+    """Upper bounds (B, K), the coefficients of the inputs, and what each operator's residual adds to them at most."""
+
+    bound: Tensor
+    coefficients: dict[int, Tensor]
+    shares: dict[str, Tensor]
+
+
+def evaluate(program: Program, boxes: Sequence[Bounds], prior: dict[int, Bounds] | None = None, refine: bool = True) -> Evaluation:
+    """boxes: lower and upper (B, n) of every input. prior: bounds known from larger boxes. Raises `NoBound` where numbers grow too large."""
+    found = Evaluation([None] * len(program.nodes))  # type: ignore[list-item]
+    at = dict(zip(program.inputs, boxes, strict=True))
+    for number, node in enumerate(program.nodes):
+        if isinstance(node, Input):
+            found.bounds[number] = at[number]
+        elif isinstance(node, Affine):
+            found.bounds[number] = _met(_interval(node, found, number), prior.get(number) if prior else None)
+        else:
+            assert isinstance(node, Nonlinear)
+            if refine:
+                _refine(program, node, found)
+            found.bounds[number], found.lines[number] = node.relax([found.bounds[p] for p in node.parents])
+            found.sizes[number] = _line_sizes(found.lines[number], [_most(found.bounds[p]) for p in node.parents])
+        if not bool((_most(found.bounds[number]) < HUGE).all()):
+            raise NoBound("bounds", "values beyond 2^300, or none", "values of moderate size", "a smaller domain")
+    return found
+
+
+def upper(program: Program, found: Evaluation, target: int, rows: Tensor, trace: bool = False) -> Upper:
+    """Bounds above `rows` (B, K, n) of a value, by substitution down to the inputs."""
+    some = found.bounds[target][0]
+    const = torch.zeros(rows.shape[:2], dtype=torch.float64, device=some.device)
+    slack = torch.zeros_like(const)
+    held: dict[int, Tensor] = {target: rows}
+    shares: dict[str, Tensor] = {}
+    ends: dict[int, Tensor] = {}
+    for number in range(target, -1, -1):
+        a = held.pop(number, None)
+        if a is None:
+            continue
+        node = program.nodes[number]
+        if isinstance(node, Input):
+            ends[number] = a
+            continue
+        if isinstance(node, Affine):
+            const, slack = _through_affine(node, number, a, held, found, const, slack, shares if trace else None)
+        else:
+            const, slack = _through_lines(node, number, a, held, found, const, slack)
+    for number, a in ends.items():
+        low, high = found.bounds[number]
+        middle, radius = _centred(low, high)
+        size = a.abs()
+        spread = _dot(size, radius)
+        weight = _dot(size, middle.abs()) + spread
+        const = const + _dot(a, middle) + spread
+        slack = slack + (2 * a.shape[-1] + 16) * U * weight + 8 * U * const.abs()
+    bound = const + slack * RAISED + (TINY + 4 * U * const.abs())
+    return Upper(torch.nan_to_num(bound, nan=torch.inf), ends, shares)
+
+
+def both(program: Program, found: Evaluation, target: int, trace: bool = False) -> tuple[Bounds, Upper]:
+    """Bounds of all entries of a value: rows of the identity and of its negative."""
+    n, batch = program.nodes[target].size, len(found.bounds[target][0])
+    eye = torch.eye(n, dtype=torch.float64)
+    rows = torch.cat([eye, -eye]).expand(batch, 2 * n, n)
+    answer = upper(program, found, target, rows, trace)
+    return _met((-answer.bound[:, n:], answer.bound[:, :n]), found.bounds[target]), answer
+
+
+def _interval(node: Affine, found: Evaluation, number: int) -> Bounds:
+    """Centre and radius, with the margin of both sums."""
+    centre, radius, size = node.bias, torch.zeros((), dtype=torch.float64), node.bias.abs()
+    for parent, operator in zip(node.parents, node.maps, strict=True):
+        middle, half = _centred(*found.bounds[parent])
+        centre, radius = centre + operator.apply(middle), radius + operator.absolute(half)
+        size = size + operator.absolute(_most(found.bounds[parent]))
+    batch = len(found.bounds[0][0])
+    off = (2 * node.terms + node.rel + 16) * U * size + node.off
+    found.sizes[number] = ((node.terms + node.rel + 16) * size).expand(batch, node.size) + node.off / U
+    reach = (radius + off) * RAISED + TINY * (size > 0)
+    return (centre - reach).expand(batch, node.size), (centre + reach).expand(batch, node.size)
+
+
+def _through_affine(
+    node: Affine, number: int, a: Tensor, held: dict[int, Tensor], found: Evaluation, const: Tensor, slack: Tensor, shares: dict[str, Tensor] | None
+) -> tuple[Tensor, Tensor]:
+    slack = slack + U * _dot(a.abs(), found.sizes[number])
+    if shares is not None and any((*node.residual, node.bias_residual)):
+        shares[node.origin] = shares.get(node.origin, torch.zeros_like(const)) + (a @ node.bias if node.bias_residual else 0)
+    for k, (parent, operator) in enumerate(zip(node.parents, node.maps, strict=True)):
+        b = operator.back(a)
+        if shares is not None and node.residual and node.residual[k]:
+            middle, half = _centred(*found.bounds[parent])
+            shares[node.origin] = shares[node.origin] + _dot(b, middle) + _dot(b.abs(), half)
+        held[parent] = held[parent] + b if parent in held else b
+    const = const + a @ node.bias
+    return const, slack + 4 * U * const.abs()
+
+
+def _through_lines(node: Node, number: int, a: Tensor, held: dict[int, Tensor], found: Evaluation, const: Tensor, slack: Tensor) -> tuple[Tensor, Tensor]:
+    lines = found.lines[number]
+    positive = a.clamp(min=0)
+    negative = a - positive
+    slack = slack + (node.size + 16) * U * _dot(positive - negative, found.sizes[number])
+    for k, parent in enumerate(node.parents):
+        high, low = lines.high[k], lines.low[k]
+        if high is None and low is None:
+            continue
+        b = (positive * high[:, None] if high is not None else 0) + (negative * low[:, None] if low is not None else 0)
+        held[parent] = held[parent] + b if parent in held else b
+    const = const + _dot(positive, lines.over) + _dot(negative, lines.under)
+    return const, slack + 4 * U * const.abs()
+
+
+def _refine(program: Program, node: Nonlinear, found: Evaluation) -> None:
+    """Better bounds of the operands where the node gains by them."""
+    wanted = node.refine([found.bounds[p] for p in node.parents])
+    if wanted is None or not bool(wanted.any()):
+        return
+    for parent in node.parents:
+        operand = program.nodes[parent]
+        if not isinstance(operand, Affine) or all(isinstance(program.nodes[p], Input) for p in operand.parents):
+            continue
+        found.bounds[parent] = found.refined[parent] = _rows(program, found, parent, wanted)
+
+
+def _rows(program: Program, found: Evaluation, target: int, wanted: Tensor) -> Bounds:
+    """Bounds of the wanted entries (B, n) by substitution, the others as they are; so many rows at once as memory allows."""
+    low, high = (b.clone() for b in found.bounds[target])
+    counts = wanted.sum(1)
+    widest = max(node.size for node in program.nodes[: target + 1])
+    order = torch.argsort(wanted.int(), dim=1, descending=True, stable=True)[:, : int(counts.max())]
+    batch = len(low)
+    boxes = max(1, min(batch, ELEMENTS // (2 * widest * order.shape[1]) or 1))
+    rows = max(1, ELEMENTS // (2 * widest * boxes))
+    for b in range(0, batch, boxes):
+        part = _part(found, b, b + boxes)
+        for k in range(0, order.shape[1], rows):
+            index = order[b : b + boxes, k : k + rows]
+            a = torch.nn.functional.one_hot(index, program.nodes[target].size).double()
+            bound = upper(program, part, target, torch.cat([a, -a], dim=1)).bound
+            n = index.shape[1]
+            high[b : b + boxes].scatter_reduce_(1, index, bound[:, :n], "amin")
+            low[b : b + boxes].scatter_reduce_(1, index, -bound[:, n:], "amax")
+    return _met((low, high), found.bounds[target])
+
+
+def _part(found: Evaluation, start: int, stop: int) -> Evaluation:
+    def cut(x: Any) -> Any:
+        return None if x is None else x[start:stop]
+
+    lines = {k: Lines([cut(s) for s in v.low], [cut(s) for s in v.high], cut(v.under), cut(v.over)) for k, v in found.lines.items()}
+    return Evaluation([None if b is None else (cut(b[0]), cut(b[1])) for b in found.bounds], lines, {k: cut(v) for k, v in found.sizes.items()})  # type: ignore[misc]
+
+
+def _line_sizes(lines: Lines, most: Sequence[Tensor]) -> Tensor:
+    """Magnitudes of what both lines sum."""
+    size = torch.maximum(lines.under.abs(), lines.over.abs())
+    for low, high, m in zip(lines.low, lines.high, most, strict=True):
+        slopes = [s.abs() for s in (low, high) if s is not None]
+        if slopes:
+            size = size + (slopes[0] if len(slopes) == 1 else torch.maximum(*slopes)) * m
+    return size
+
+
+def _met(one: Bounds, two: Bounds | None) -> Bounds:
+    return one if two is None else (torch.maximum(one[0], two[0]), torch.minimum(one[1], two[1]))
+
+
+def _most(x: Bounds) -> Tensor:
+    return torch.maximum(x[0].abs(), x[1].abs())
+
+
+def _centred(low: Tensor, high: Tensor) -> Bounds:
+    """A float in the interval, and how far the interval reaches from it, rounded up."""
+    middle = torch.minimum(torch.maximum(low / 2 + high / 2, low), high)
+    radius = torch.maximum(high - middle, middle - low)
+    return middle, torch.where(radius > 0, radius * (1 + 4 * U) + 5e-324, radius)
+
+
+def _dot(a: Tensor, x: Tensor) -> Tensor:
+    """(B, K, n) by (B, n)."""
+    return torch.matmul(a, x[..., None])[..., 0]
+
+
+# -- nodes from steps -------------------------------------------------------------------------
+
+
+def unstable(operands: Sequence[Bounds]) -> Tensor:
+    """Where the last operand, with all others added, may have either sign."""
+    low, high = sum(o[0] for o in operands), sum(o[1] for o in operands)
+    (a, b) = operands[-1]
+    return (torch.minimum(low, a) < 0) & (torch.maximum(high, b) > 0)  # type: ignore[arg-type, call-overload, no-any-return]
+
+
+def everywhere(operands: Sequence[Bounds]) -> Tensor:
+    return operands[0][0] < operands[0][1]
+
+
+def plain(step: Step, parents: tuple[int, ...]) -> Node:
+    """The node of one network's step."""
+    match step.kind:
+        case "affine":
+            assert step.bias is not None and step.off is not None
+            return Affine(step.size, parents, step.maps, step.bias, step.off, step.origin[0])
+        case "relu":
+            return Nonlinear(step.size, parents, lambda x: relax.relu(x[0]), unstable)
+        case "curve":
+            assert step.site is not None
+            f, name = curve_of(step.site)
+            return Nonlinear(step.size, parents, lambda x: relax.curve(f, name, x[0]), everywhere)
+        case "product":
+            return Nonlinear(step.size, parents, lambda x: relax.product(x[0], x[1]), everywhere)
+    assert step.site is not None
+    site, shapes = step.site, [tuple(int(d or 0) for d in s[1:]) for s in step.site.in_shapes]
+
+    def interval(operands: Sequence[Bounds]) -> tuple[Bounds, Lines]:
+        lows, highs = [], []
+        with np.errstate(all="ignore"):
+            for b in range(len(operands[0][0])):
+                xs = [Range(low[b].numpy().reshape(s), high[b].numpy().reshape(s)) for (low, high), s in zip(operands, shapes, strict=True)]
+                out = rule_for(site).range(site, xs)
+                lows.append(torch.from_numpy(np.array(np.broadcast_to(out.lo, step.shape)).reshape(-1)))
+                highs.append(torch.from_numpy(np.array(np.broadcast_to(out.hi, step.shape)).reshape(-1)))
+        return constant((torch.stack(lows), torch.stack(highs)), len(operands))
+
+    return Nonlinear(step.size, parents, interval, everywhere if len(parents) == 1 else _nowhere)
+
+
+def _nowhere(operands: Sequence[Bounds]) -> None:
+    return None
+
+
+def constant(bounds: Bounds, operands: int) -> tuple[Bounds, Lines]:
+    """Lines of slope 0."""
+    return bounds, Lines([None] * operands, [None] * operands, *bounds)
