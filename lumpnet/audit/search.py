@@ -108,6 +108,7 @@ class Search:
                     chosen, rest = order[:count], order[count:]
                     parts = [waiting.take(c) for c in torch.chunk(chosen, self.jobs)]
                     found = work(lambda part, bar=bar: self.children(part, bar), parts)
+                    finished = max(finished, bar)  # what the children leave out is known to be at most the bar
                     state.boxes += sum(len(b) for b, _ in found)
                     best, at = self.attack(torch.cat([p for _, p in found]))
                     if best > state.lower:
@@ -120,18 +121,18 @@ class Search:
 
     def bounded(self, low: Tensor, high: Tensor, known: dict[int, tuple[Tensor, Tensor]]) -> tuple[Boxes, Tensor]:
         """Boxes with bounds, and for each the corner where its worst linear bound is largest."""
-        boxes, coefficients = self._bounded(low, high, known)
+        boxes, coefficients, _ = self._bounded(low, high, known)
         worst = coefficients[torch.arange(len(low)), boxes.bound.argmax(1)]
         return boxes, torch.where(worst > 0, high, low)
 
-    def _bounded(self, low: Tensor, high: Tensor, known: dict[int, tuple[Tensor, Tensor]]) -> tuple[Boxes, Tensor]:
+    def _bounded(self, low: Tensor, high: Tensor, known: dict[int, tuple[Tensor, Tensor]]) -> tuple[Boxes, Tensor, Tensor]:
         found = evaluate(self.program, list(zip(low.split(self.sizes, 1), high.split(self.sizes, 1), strict=True)), known)
-        bound, coefficients = self.outputs(found)
-        return Boxes(low, high, bound, found.refined), coefficients
+        bound, coefficients, linear = self.outputs(found)
+        return Boxes(low, high, bound, found.refined), coefficients, linear
 
-    def outputs(self, found: Evaluation) -> tuple[Tensor, Tensor]:
-        """Bounds of the signed outputs (N, 2 m), and the coefficients of the inputs (N, 2 m, n)."""
-        bounds, coefficients = [], []
+    def outputs(self, found: Evaluation) -> tuple[Tensor, Tensor, Tensor]:
+        """Bounds of the signed outputs (N, 2 m), the coefficients of the inputs (N, 2 m, n), and the bounds that these coefficients give (N, 2 m)."""
+        bounds, coefficients, linear = [], [], []
         for target in self.targets:
             n, batch = self.program.nodes[target].size, len(found.bounds[target][0])
             eye = torch.eye(n, dtype=torch.float64)
@@ -141,9 +142,10 @@ class Search:
             low, high = found.bounds[target]
             plain = torch.cat([high, -low], dim=1)
             bounds.append(torch.minimum(answer.bound, plain if self.rows is None else plain[:, self.rows]))
+            linear.append(answer.bound)
             zeros = [torch.zeros(batch, len(signed), size, dtype=torch.float64) for size in self.sizes]
             coefficients.append(torch.cat([answer.coefficients.get(i, z) for i, z in zip(self.program.inputs, zeros, strict=True)], dim=2))
-        return torch.cat(bounds, 1), torch.cat(coefficients, 1)
+        return torch.cat(bounds, 1), torch.cat(coefficients, 1), torch.cat(linear, 1)
 
     def children(self, boxes: Boxes, bar: float) -> tuple[Boxes, Tensor]:
         """Both halves of what is left of each box."""
@@ -154,12 +156,11 @@ class Search:
         middle = (low.gather(1, at) / 2 + high.gather(1, at) / 2).clamp(low.gather(1, at), high.gather(1, at))
         left, right = high.scatter(1, at, middle), low.scatter(1, at, middle)
         known = {k: (torch.cat([a, a]), torch.cat([b, b])) for k, (a, b) in boxes.known.items() if k >= 0}
-        found, points = self._bounded(torch.cat([low, right]), torch.cat([left, high]), known), None
-        done, coefficients = found
+        done, coefficients, linear = self._bounded(torch.cat([low, right]), torch.cat([left, high]), known)
         worst = coefficients[torch.arange(len(done)), done.bound.argmax(1)]
         points = torch.where(worst > 0, done.high, done.low)
         done.bound = torch.minimum(done.bound, torch.cat([boxes.bound, boxes.bound]))
-        done.known[-1] = (coefficients, coefficients)
+        done.known[-1] = (coefficients, linear)
         return done, points
 
     def influence(self, boxes: Boxes, bar: float) -> Tensor:
@@ -170,18 +171,18 @@ class Search:
         return (coefficients[0].abs() * over[..., None]).sum(1)
 
     def _cut(self, boxes: Boxes, bar: float) -> tuple[Tensor, Tensor]:
-        """The part of each box in which a linear bound passes the bar, a little larger."""
+        """The part of each box in which a linear bound passes the bar, a little larger. The room is that of the linear bound itself, not of a better one."""
         coefficients = boxes.known.get(-1)
         if coefficients is None:
             return boxes.low, boxes.high
-        a = coefficients[0]
-        room = (boxes.bound - bar)[..., None]
+        a, linear = coefficients
+        room = (linear - bar)[..., None]
         reach = torch.where(a == 0, math.inf, room / a.abs().clamp(min=1e-300)) * (1 + 2.0**-30)
         low, high = boxes.low[:, None], boxes.high[:, None]
         from_high, from_low = torch.maximum(low, high - reach), torch.minimum(high, low + reach)
         begin = torch.where(a > 0, from_high, low)
         end = torch.where(a < 0, from_low, high)
-        over = room > 0
+        over = (boxes.bound > bar)[..., None]
         begin = torch.where(over, begin, math.inf).amin(1)
         end = torch.where(over, end, -math.inf).amax(1)
         slack = 2.0**-40 * (boxes.low.abs() + boxes.high.abs())

@@ -182,7 +182,7 @@ def _interval(node: Affine, found: Evaluation, number: int) -> Bounds:
         size = size + operator.absolute(_most(found.bounds[parent]))
     batch = len(found.bounds[0][0])
     off = (2 * node.terms + node.rel + 16) * U * size + node.off
-    found.sizes[number] = ((node.terms + node.rel + 16) * size).expand(batch, node.size) + node.off / U
+    found.sizes[number] = ((node.terms + node.rel + 16) * size).expand(batch, node.size) + node.size * node.bias.abs() + node.off / U
     reach = (radius + off) * RAISED + TINY * (size > 0)
     return (centre - reach).expand(batch, node.size), (centre + reach).expand(batch, node.size)
 
