@@ -44,17 +44,19 @@ CHANGES: dict[str, Change] = {"moved": _moved, "unit zeroed": _zeroed, "rows swa
 
 
 def changed(rng: np.random.Generator, graph: Graph, how: str) -> Graph:
-    """A copy with one tensor changed (variances keep their sign), all of them for `rounded`, all biases zero for `biases dropped`."""
+    """A copy: one tensor changed (variances keep their sign), all of them rounded, all biases zero, or operands of sums, products, concats swapped."""
     tensors, names = dict(graph.tensors), sorted(name for name, t in graph.tensors.items() if t.ndim and name.split(".")[-1] != "var")
     if how == "biases dropped":
         tensors |= {name: tensors[name] * 0 for name in names if name.endswith("bias")}
+    elif how == "operands swapped":
+        return replace(graph, nodes=tuple(replace(n, inputs=n.inputs[::-1]) if n.kind in ("add", "mul", "concat") else n for n in graph.nodes))
     elif how != "nothing":
         for name in names if how == "rounded" else [names[rng.integers(len(names))]]:
             tensors[name] = CHANGES[how](rng, tensors[name]).astype(tensors[name].dtype)
     return replace(graph, tensors=tensors)
 
 
-HOW = ("nothing", "biases dropped", *CHANGES, "another network")
+HOW = ("nothing", "biases dropped", "operands swapped", *CHANGES, "another network")
 
 
 def pair_of(rng: np.random.Generator, family: str, how: str, activation: str | None = None) -> tuple[Graph, Graph]:
