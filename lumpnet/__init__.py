@@ -15,11 +15,13 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lumpnet.api import Network, Reduction, check, lift, lower, reduce
+    from lumpnet.audit.api import Audit, audit
     from lumpnet.domain import Box
     from lumpnet.errors import LumpnetError
     from lumpnet.verdict import Proved, Refuted, Unknown
 
 _HOME = {
+    "Audit": "lumpnet.audit.api",
     "Box": "lumpnet.domain",
     "reduce": "lumpnet.api",
     "Network": "lumpnet.api",
@@ -30,14 +32,15 @@ _HOME = {
     "Unknown": "lumpnet.verdict",
 }
 
-__all__ = ["Box", "LumpnetError", "Network", "Proved", "Reduction", "Refuted", "Unknown", "check", "lift", "lower", "reduce"]
+__all__ = ["Audit", "Box", "LumpnetError", "Network", "Proved", "Reduction", "Refuted", "Unknown", "audit", "check", "lift", "lower", "reduce"]
 
 
 class _Room(ModuleType):
     """A package that is also the function of its name: `lumpnet.check(original, reduced, certificate)`, `lumpnet.lift(model, example_inputs)`."""
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        return getattr(import_module("lumpnet.api"), self.__name__.rpartition(".")[2])(*args, **options)
+        name = self.__name__.rpartition(".")[2]
+        return getattr(import_module(_ROOMS[name]), name)(*args, **options)
 
 
 class _Door(ModuleType):
@@ -49,7 +52,7 @@ class _Door(ModuleType):
         super().__setattr__(name, value)
 
 
-_ROOMS = ("check", "lift", "lower")
+_ROOMS = {"audit": "lumpnet.audit.api", "check": "lumpnet.api", "lift": "lumpnet.api", "lower": "lumpnet.api"}
 sys.modules[__name__].__class__ = _Door
 
 

@@ -196,7 +196,7 @@ def _ball(text: str) -> Box:
     if not found or len(numbers) not in (1, 3):
         _refuse(f"domain {text[:80]!r}", "this is no ball", "ball:CENTER.npy:RADIUS or ball:CENTER.npy:RADIUS:LO:HI", "--domain ball:image.npy:0.01:0:1")
     radius, *clip = (decimal(number, f"domain {text[:80]!r}") for number in numbers)
-    centre = _array(f"{path}.npy")
+    centre = read_array(f"{path}.npy")
     exact = np.empty(centre.size, dtype=object)
     exact[:] = [Fraction(float(c)) for c in centre.reshape(-1)]
     low, high = exact - radius, exact + radius
@@ -211,7 +211,7 @@ def _each(choose: Callable[..., Fraction], bounds: Array, limit: Fraction) -> Ar
     return out
 
 
-def _array(path: str) -> Array:
+def read_array(path: str) -> Array:
     """A .npy file of finite real numbers, whose header tells no other size than the file has; nothing in it is executed."""
     data = read_bytes(path, MAX_FILE, DomainError)
     try:

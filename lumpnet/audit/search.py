@@ -30,13 +30,14 @@ CLOSE = 1.02
 class Boxes:
     """N boxes: ends of the flat inputs (N, n), bounds of the signed outputs (N, r), and bounds of values known inside.
 
-    `slopes` (N, r, n) are the coefficients of the linear bounds, `loose` (N, r, n) what the relaxations
+    `linear` (N, r) are the bounds that linear functions with the coefficients `slopes` (N, r, n) give, `loose` (N, r, n) what the relaxations
     add to them, dealt out to the inputs by their share in the width of what was relaxed.
     """
 
     low: Tensor
     high: Tensor
     bound: Tensor
+    linear: Tensor
     slopes: Tensor
     loose: Tensor
     known: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
@@ -49,15 +50,23 @@ class Boxes:
         return self.bound.amax(1)
 
     def take(self, at: Tensor) -> Boxes:
-        return Boxes(self.low[at], self.high[at], self.bound[at], self.slopes[at], self.loose[at], {k: (a[at], b[at]) for k, (a, b) in self.known.items()})
+        return Boxes(
+            self.low[at],
+            self.high[at],
+            self.bound[at],
+            self.linear[at],
+            self.slopes[at],
+            self.loose[at],
+            {k: (a[at], b[at]) for k, (a, b) in self.known.items()},
+        )
 
 
 def joined(parts: Sequence[Boxes]) -> Boxes:
     parts = [p for p in parts if len(p)]
     keys = set.intersection(*(set(p.known) for p in parts))
     known = {k: (torch.cat([p.known[k][0] for p in parts]), torch.cat([p.known[k][1] for p in parts])) for k in keys}
-    low, high, bound, slopes, loose = (torch.cat([getattr(p, name) for p in parts]) for name in ("low", "high", "bound", "slopes", "loose"))
-    return Boxes(low, high, bound, slopes, loose, known)
+    low, high, bound, linear, slopes, loose = (torch.cat([getattr(p, name) for p in parts]) for name in ("low", "high", "bound", "linear", "slopes", "loose"))
+    return Boxes(low, high, bound, linear, slopes, loose, known)
 
 
 @dataclass(eq=False)
@@ -113,6 +122,7 @@ class Search:
                     chosen, rest = order[:count], order[count:]
                     parts = [waiting.take(c) for c in torch.chunk(chosen, self.jobs)]
                     found = work(lambda part, bar=bar: self.children(part, bar), parts)
+                    finished = max(finished, bar)  # what the children leave out is known to be at most the bar
                     state.boxes += sum(map(len, found))
                     best, at = self.attack(torch.cat([corners(b) for b in found]))
                     if best > state.lower:
@@ -129,17 +139,18 @@ class Search:
         found = evaluate(self.program, list(ends), known)
         return Boxes(low, high, *self.outputs(found), found.refined)
 
-    def outputs(self, found: Evaluation) -> tuple[Tensor, Tensor, Tensor]:
+    def outputs(self, found: Evaluation) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Bounds of the signed outputs (N, 2 m), and the coefficients of the inputs (N, 2 m, n)."""
-        bounds, coefficients, loose = [], [], []
+        bounds, linear, coefficients, loose = [], [], [], []
         for target in self.targets:
             n, batch = self.program.nodes[target].size, len(found.bounds[target][0])
             eye = torch.eye(n, dtype=torch.float64)
             signed = torch.cat([eye, -eye])
             signed = signed if self.rows is None else signed[self.rows]
-            answer = upper(self.program, found, target, signed.expand(batch, *signed.shape), trace=True)
+            answer = upper(self.program, found, target, signed.expand(batch, *signed.shape), loose=True)
             low, high = found.bounds[target]
             plain = torch.cat([high, -low], dim=1)
+            linear.append(answer.bound)
             bounds.append(torch.minimum(answer.bound, plain if self.rows is None else plain[:, self.rows]))
             zeros = [torch.zeros(batch, len(signed), size, dtype=torch.float64) for size in self.sizes]
             coefficients.append(torch.cat([answer.coefficients.get(i, z) for i, z in zip(self.program.inputs, zeros, strict=True)], dim=2))
@@ -149,7 +160,7 @@ class Search:
                 if reach:
                     way = way + torch.matmul(gap, reach[-1])
             loose.append(way)
-        return torch.cat(bounds, 1), torch.cat(coefficients, 1), torch.cat(loose, 1)
+        return torch.cat(bounds, 1), torch.cat(linear, 1), torch.cat(coefficients, 1), torch.cat(loose, 1)
 
     def children(self, boxes: Boxes, bar: float) -> Boxes:
         """Both halves of what is left of each box."""
@@ -176,14 +187,15 @@ def corners(boxes: Boxes) -> Tensor:
 
 
 def cut(boxes: Boxes, bar: float) -> tuple[Tensor, Tensor]:
-    """The part of each box in which a linear bound passes the bar, a little larger."""
-    room = (boxes.bound - bar)[..., None]
+    """The part of each box in which a linear bound passes the bar, a little larger. The room is that of the linear bound itself, not of a better one."""
+    room = (boxes.linear - bar)[..., None]
+    over = (boxes.bound > bar)[..., None]
     reach = torch.where(boxes.slopes == 0, math.inf, room / boxes.slopes.abs().clamp(min=1e-300)) * (1 + 2.0**-30)
     low, high = boxes.low[:, None], boxes.high[:, None]
     begin = torch.where(boxes.slopes > 0, torch.maximum(low, high - reach), low)
     end = torch.where(boxes.slopes < 0, torch.minimum(high, low + reach), high)
-    begin = torch.where(room > 0, begin, math.inf).amin(1)
-    end = torch.where(room > 0, end, -math.inf).amax(1)
+    begin = torch.where(over, begin, math.inf).amin(1)
+    end = torch.where(over, end, -math.inf).amax(1)
     slack = 2.0**-40 * (boxes.low.abs() + boxes.high.abs())
     return torch.maximum(boxes.low, begin - slack), torch.minimum(boxes.high, end + slack)
 

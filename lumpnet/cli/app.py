@@ -101,6 +101,25 @@ def reduce(
 
 
 @app.command()
+def audit(
+    model: Path,
+    other: Path,
+    domain: Annotated[str, typer.Option("--domain", help="LO:HI, FILE.json, FILE.vnnlib or ball:CENTER.npy:RADIUS[:LO:HI]: the inputs in question.")],
+    epsilon: Annotated[Optional[float], typer.Option(help="Certify or refute that no output differs by more than this.")] = None,  # noqa: UP045
+    top1: Annotated[bool, typer.Option("--top1", help="Certify or refute that the predicted class never changes.")] = False,
+    data: Annotated[Optional[Path], typer.Option(help="X.npy, examples: what they show is told as well.")] = None,  # noqa: UP045
+    timeout: Annotated[float, typer.Option(help="Seconds to search for.")] = 60.0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """How far OTHER can be from MODEL on a domain: certified above, attained below."""
+    from lumpnet.cli.audit import audit as run
+
+    with failing_politely():
+        raise typer.Exit(run(model, other, domain, epsilon, top1, data, timeout, json=json, quiet=quiet))
+
+
+@app.command()
 def check(
     original: Path,
     reduced: Path,

@@ -199,6 +199,8 @@ class _Pair:
         wanted = same(step.size) if units is None else units.flat(step.shape, other.shape)
         if step.kind in ("input", "affine"):
             return wanted
+        if not _same_function(step, other):
+            return None
         operands = [self.relation(p) for p in step.parents]
         if any(o is None or self.with_[p][0] != q for o, p, q in zip(operands, step.parents, other.parents, strict=True)):
             return None
@@ -234,6 +236,7 @@ class _Pair:
         assert out is not None
         operands = [self.relation(p) if p in self.with_ else None for p in step.parents]
         alike = _alike(step, partner) and out.plain and all(o is not None and o.plain for o in operands)
+        alike = alike and all(self.with_[p][0] == q for p, q in zip(step.parents, partner.parents, strict=True))
         terms: list[tuple[int, Map, bool]] = []
         moved, size, count = step.bias.clone(), step.bias.abs(), 0.0
         left = list(zip(partner.parents, partner.maps, strict=True))
@@ -329,6 +332,16 @@ def _either(operands: Sequence[Bounds]) -> Tensor:
 
 def _passes(kind: str, scale: Tensor) -> bool:
     return bool((scale > 0).all()) if kind == "relu" else bool((scale == 1).all())
+
+
+def _same_function(step: Step, other: Step) -> bool:
+    """Whether both steps apply one function: relu and products say all of it, other kinds have attributes and numbers (gelu has two forms, softmax an axis)."""
+    if step.kind in ("relu", "product"):
+        return True
+    one, two = step.site, other.site
+    if one is None or two is None or one.node.kind != two.node.kind or one.node.attrs != two.node.attrs or set(one.params) != set(two.params):
+        return False
+    return all(np.array_equal(one.params[role], two.params[role]) for role in one.params)
 
 
 def _alike(step: Step, partner: Step) -> bool:

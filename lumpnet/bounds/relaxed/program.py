@@ -35,9 +35,9 @@ RAISED = 1 + 2.0**-20
 TINY = 2.0**-400
 HUGE = 2.0**300
 ELEMENTS = 1 << 24
+"""Coefficients held at once by one substitution."""
 FEW = 64
 """Inputs up to which `Evaluation.reach` is kept."""
-"""Coefficients held at once by one substitution."""
 
 
 class Node:
@@ -142,15 +142,15 @@ def evaluate(program: Program, boxes: Sequence[Bounds], prior: dict[int, Bounds]
     return found
 
 
-def upper(program: Program, found: Evaluation, target: int, rows: Tensor, trace: bool = False) -> Upper:
-    """Bounds above `rows` (B, K, n) of a value, by substitution down to the inputs."""
+def upper(program: Program, found: Evaluation, target: int, rows: Tensor, trace: bool = False, loose: bool = False) -> Upper:
+    """Bounds above `rows` (B, K, n) of a value, by substitution down to the inputs. `trace` asks for shares, `loose` for what relaxations do."""
     some = found.bounds[target][0]
     const = torch.zeros(rows.shape[:2], dtype=torch.float64, device=some.device)
     slack = torch.zeros_like(const)
     held: dict[int, Tensor] = {target: rows}
     shares: dict[str, Tensor] = {}
     ends: dict[int, Tensor] = {}
-    loose: dict[int, Tensor] = {}
+    widths: dict[int, Tensor] = {}
     for number in range(target, -1, -1):
         a = held.pop(number, None)
         if a is None:
@@ -162,8 +162,8 @@ def upper(program: Program, found: Evaluation, target: int, rows: Tensor, trace:
         if isinstance(node, Affine):
             const, slack = _through_affine(node, number, a, held, found, const, slack, shares if trace else None)
         else:
-            if trace and number in found.gaps:
-                loose[number] = a.abs() * found.gaps[number][:, None]
+            if loose and number in found.gaps:
+                widths[number] = a.abs() * found.gaps[number][:, None]
             const, slack = _through_lines(node, number, a, held, found, const, slack)
     for number, a in ends.items():
         low, high = found.bounds[number]
@@ -174,7 +174,7 @@ def upper(program: Program, found: Evaluation, target: int, rows: Tensor, trace:
         const = const + _dot(a, middle) + spread
         slack = slack + (2 * a.shape[-1] + 16) * U * weight + 8 * U * const.abs()
     bound = const + slack * RAISED + (TINY + 4 * U * const.abs())
-    return Upper(torch.nan_to_num(bound, nan=torch.inf), ends, shares, loose)
+    return Upper(torch.nan_to_num(bound, nan=torch.inf), ends, shares, widths)
 
 
 def both(program: Program, found: Evaluation, target: int, trace: bool = False) -> tuple[Bounds, Upper]:
@@ -195,7 +195,7 @@ def _interval(node: Affine, found: Evaluation, number: int) -> Bounds:
         size = size + operator.absolute(_most(found.bounds[parent]))
     batch = len(found.bounds[0][0])
     off = (2 * node.terms + node.rel + 16) * U * size + node.off
-    found.sizes[number] = ((node.terms + node.rel + node.size + 16) * size).expand(batch, node.size) + node.off / U
+    found.sizes[number] = ((node.terms + node.rel + 16) * size).expand(batch, node.size) + node.size * node.bias.abs() + node.off / U
     reach = (radius + off) * RAISED + TINY * (size > 0)
     return (centre - reach).expand(batch, node.size), (centre + reach).expand(batch, node.size)
 

@@ -1,0 +1,384 @@
+"""What Python users call: `lumpnet.audit(model, other, domain=...)`.
+
+match -> difference as one program -> bounds, shares, witness -> verdict. Whatever is above is certified by
+`bounds.relaxed`, whatever is below by a point at which both networks are enclosed (`attack`).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from lumpnet.api import Network, as_network
+from lumpnet.audit.attack import Attack
+from lumpnet.audit.matching import matched
+from lumpnet.audit.search import Search, State, single_threaded
+from lumpnet.audit.top1 import Top1, classifier, top1
+from lumpnet.bounds import execution_dtype
+from lumpnet.bounds.relaxed import Program, both, evaluate, pair, tape
+from lumpnet.domain import Box, Domain, boxes
+from lumpnet.errors import DomainError, LumpnetError, NoBound
+from lumpnet.ir import FLOATS, Graph
+
+Array = np.ndarray[Any, Any]
+Model = nn.Module | str | Path | Network
+Progress = Callable[[int, float | None, float], None]
+"""Boxes done, the upper end of the interval so far (None: none yet), and its lower end."""
+BEYOND = 1e300
+"""Bounds above this are none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """What given examples showed, both networks executed in float64: evidence, not proof."""
+
+    examples: int
+    inside: int
+    largest: float
+    flips: int | None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"examples": self.examples, "inside": self.inside, "largest": self.largest, "flips": self.flips}
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """How far two networks can be apart on a domain: `lower_bound <= max |F - G| <= upper_bound`, over all inputs and outputs, in real arithmetic.
+
+    verdict: `equivalent` (the difference is zero by its structure), `bounded` (as asked, or, where nothing was asked, by
+    `upper_bound`), `refuted` (by `witness` or by the counterexample in `top1`), `unknown` (`reason` says why). `upper_bound` is None where there is none.
+    `witness` (input name -> array, one example) attains `lower_bound`. `residuals`: how much each operator's change adds to the
+    linear bound over the whole domain, before boxes were split. `top1` and `observed` only where asked for.
+    """
+
+    verdict: str
+    upper_bound: float | None
+    lower_bound: float
+    witness: dict[str, Array] | None
+    top1: Top1 | None
+    residuals: list[tuple[str, float]]
+    seconds: float
+    boxes: int
+    epsilon: float | None = None
+    reason: str = ""
+    observed: Observed | None = None
+    phases: dict[str, float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object that `lumpnet audit --json` prints."""
+        return {
+            "verdict": self.verdict,
+            "reason": self.reason or None,
+            "upper_bound": self.upper_bound,
+            "lower_bound": self.lower_bound,
+            "epsilon": self.epsilon,
+            "witness": None if self.witness is None else {"inputs": {k: x.tolist() for k, x in self.witness.items()}, "deviation": self.lower_bound},
+            "top1": None if self.top1 is None else self.top1.as_dict(),
+            "observed": None if self.observed is None else self.observed.as_dict(),
+            "residuals": [{"operator": name, "share": share} for name, share in self.residuals],
+            "boxes": self.boxes,
+            "seconds": self.seconds,
+            "phases": self.phases,
+        }
+
+    def summary(self) -> str:
+        """A few lines for people."""
+        lines = [self.line(), f"interval       {self.interval()} ({self.boxes:,} boxes, {self.seconds:.1f} s)"]
+        if self.top1 is not None:
+            lines.append(f"top-1          {self.top1_line()}")
+        if self.observed is not None:
+            lines.append(f"observed       {self.observed_line()}")
+        lines += [f"{'residual' if k == 0 else '':<14} {name} {share:.3g}" for k, (name, share) in enumerate(self.residuals[:5])]
+        if self.witness is not None:
+            lines.append(f"witness        {short(self.witness)}")
+        return "\n".join(lines)
+
+    __str__ = summary
+
+    def line(self) -> str:
+        """One line: what holds, or why nothing is claimed."""
+        match self.verdict:
+            case "equivalent":
+                return "equivalent: the two networks compute the same real function"
+            case "bounded":
+                parts = [] if self.upper_bound is None else [f"no output differs by more than {above(self.upper_bound)} on the domain"]
+                return "bounded: " + ", and ".join([*parts, *(["the top-1 class never changes"] if self.top1 is not None else [])])
+            case "refuted":
+                return f"refuted: {self.reason}"
+        return f"unknown: {self.reason}"
+
+    def interval(self) -> str:
+        top = "no upper bound" if self.upper_bound is None else above(self.upper_bound)
+        return (
+            f"{below(self.lower_bound)} <= largest difference <= {top}"
+            if self.upper_bound is not None
+            else f"{below(self.lower_bound)} <= largest difference, {top}"
+        )
+
+    def top1_line(self) -> str:
+        assert self.top1 is not None
+        if self.top1.verdict == "different" and self.top1.classes is not None and self.top1.inputs is not None:
+            return f"different: class {self.top1.classes[0]} becomes {self.top1.classes[1]} at {short(self.top1.inputs)}"
+        if self.top1.verdict == "same":
+            return "same" + (f": class {self.top1.classes[0]} everywhere" if self.top1.classes is not None else "")
+        return f"unknown: {self.top1.reason}"
+
+    def observed_line(self) -> str:
+        assert self.observed is not None
+        o = self.observed
+        flips = "" if o.flips is None else f", {o.flips} top-1 flips"
+        return f"largest difference {o.largest:.3g} on {o.examples:,} examples ({o.inside:,} of them in the domain){flips}"
+
+    def assert_within(self, epsilon: float) -> None:
+        """Raises `AssertionError` unless no output is certified to differ by more than epsilon."""
+        if self.verdict == "equivalent" or (self.upper_bound is not None and self.upper_bound <= epsilon):
+            return
+        if self.lower_bound > epsilon:
+            assert self.witness is not None
+            raise AssertionError(f"refuted: the networks differ by at least {below(self.lower_bound)}, more than {epsilon:g}, at {short(self.witness)}")
+        why = self.reason or f"time ended at {self.interval()}"
+        raise AssertionError(f"not certified: no proof that the networks stay within {epsilon:g} ({why}). Give it more time (timeout=...) or a smaller domain")
+
+    def assert_top1_equal(self) -> None:
+        """Raises `AssertionError` unless the predicted class is certified never to change."""
+        if self.verdict == "equivalent" or (self.top1 is not None and self.top1.verdict == "same"):
+            return
+        if self.top1 is None:
+            raise AssertionError("not certified: this audit was not asked for top-1; call lumpnet.audit(..., top1=True)")
+        raise AssertionError(f"top-1 {self.top1_line()}")
+
+
+def above(value: float) -> str:
+    """Three digits, no less than the number."""
+    return _three(value, 1)
+
+
+def below(value: float) -> str:
+    return _three(value, -1)
+
+
+def _three(value: float, side: int) -> str:
+    text = f"{value:.2e}"
+    if side * float(text) < side * value:
+        exponent = math.floor(math.log10(abs(value))) - 2
+        text = f"{float(text) + side * 10.0**exponent:.2e}"
+    number = float(text)
+    return f"{number:.3g}"
+
+
+def short(inputs: Mapping[str, Array]) -> str:
+    """The input in a line: all of a small one, the first entries of a large one."""
+    parts = []
+    for name, x in inputs.items():
+        flat = [repr(float(v)) for v in x.reshape(-1)[:8]]
+        parts.append(f"{name} = [{', '.join(flat)}{', ...' if x.size > 8 else ''}]")
+    return ", ".join(parts)
+
+
+def audit(
+    model: Model,
+    other: Model,
+    *,
+    domain: Domain,
+    example_inputs: Any = None,
+    epsilon: float | None = None,
+    top1: bool = False,
+    data: Any = None,
+    timeout: float = 60.0,
+    seed: int = 0,
+    jobs: int | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Audit:
+    """How far `other` can be from `model` on the domain, certified on both ends.
+
+    model, other: `nn.Module`s (with example_inputs, a batch; not needed for an `nn.Sequential` that begins with a linear layer, nor with a
+    domain of arrays), paths or `Network`s of equal inputs and outputs. epsilon: stop as soon as it is certified or refuted.
+    top1: whether the predicted class never changes. data: examples (N, ...) of the only input, observed on top. The search ends
+    after `timeout` seconds (one step may take longer), or when both ends of the interval are within 2 %. Raises
+    `LumpnetError` subclasses for models that cannot be read and domains that do not fit.
+    """
+    if device != "cpu":
+        raise ValueError(f"device is {device!r}: audits run on 'cpu'")
+    if epsilon is not None and not (epsilon >= 0 and math.isfinite(epsilon)):
+        raise ValueError(f"epsilon is {epsilon!r}: use a number of 0 or more")
+    began = time.monotonic()
+    examples = example_inputs if example_inputs is not None else _examples(model, other, domain)
+    one, two = (as_network(m, examples).graph for m in (model, other))
+    _comparable(one, two)
+    if top1:
+        classifier(one)
+    with single_threaded():
+        return _Run(one, two, domain, epsilon, top1, timeout, seed, jobs or len(os.sched_getaffinity(0)), progress, began).audit(data)
+
+
+class _Run:
+    """One audit, phase by phase."""
+
+    def __init__(
+        self,
+        one: Graph,
+        two: Graph,
+        domain: Domain,
+        epsilon: float | None,
+        top1: bool,
+        timeout: float,
+        seed: int,
+        jobs: int,
+        progress: Progress | None,
+        began: float,
+    ):
+        self.one, self.two, self.epsilon, self.wants_top1, self.timeout = one, two, epsilon, top1, timeout
+        self.jobs, self.progress, self.began = jobs, progress, began
+        self.ends = common(domain, one, two)
+        self.attack = Attack(one, two, self.ends, seed)
+        self.phases: dict[str, float] = {}
+        self.reason = ""
+
+    def audit(self, data: Any) -> Audit:
+        observed = None if data is None else self._observed(np.asarray(data))
+        self._lap("lift")
+        program = self._program()
+        zero = program is not None and all(o is None for o in program.outputs)
+        if zero:
+            return self._done("equivalent", State(0.0, 0.0, None), [], Top1("same") if self.wants_top1 else None, observed)
+        self.attack.climb()
+        self._lap("attack")
+        classes = top1(self.attack, False, self._left() * (0.5 if self.epsilon is not None else 0.8)) if self.wants_top1 else None
+        self._lap("top1")
+        decided = classes is not None and classes.verdict == "different" and self.epsilon is None
+        residuals, state = self._bounded(program, 0.0 if decided else self._left()) if program is not None else ([], State(math.inf, self.attack.best, None))
+        self._lap("search")
+        verdict = self._verdict(state, classes)
+        return self._done(verdict, state, residuals, classes, observed)
+
+    def _program(self) -> Program | None:
+        try:
+            return pair(tape(self.one), tape(self.two), matched(self.one, self.two))
+        except NoBound as reason:
+            self.reason = f"no bound: {reason}"
+            return None
+
+    def _bounded(self, program: Program, seconds: float) -> tuple[list[tuple[str, float]], State]:
+        try:
+            residuals = self._residuals(program)
+            search = Search(program, self.attack, self.epsilon, jobs=self.jobs)
+            return residuals, search.run(self.attack.space.low, self.attack.space.high, seconds, self._told)
+        except NoBound as reason:
+            self.reason = f"no bound: {reason}"
+            return [], State(math.inf, self.attack.best, None)
+
+    def _residuals(self, program: Program) -> list[tuple[str, float]]:
+        """What each operator's change adds to the largest of the linear bounds over the whole domain."""
+        space = self.attack.space
+        low, high = space.low[None], space.high[None]
+        found = evaluate(program, list(zip(low.split(space.sizes, 1), high.split(space.sizes, 1), strict=True)))  # type: ignore[no-untyped-call]
+        answers = [both(program, found, target, trace=True)[1] for target in program.outputs if target is not None]
+        worst = max(answers, key=lambda a: float(a.bound.max()))
+        row = int(worst.bound[0].argmax())
+        shares = [(name, max(0.0, float(share[0, row]))) for name, share in worst.shares.items()]
+        return sorted(((name, share) for name, share in shares if 0 < share < BEYOND), key=lambda entry: -entry[1])
+
+    def _told(self, state: State) -> None:
+        if self.progress is not None:
+            self.progress(state.boxes, state.upper, state.lower)
+
+    def _verdict(self, state: State, classes: Top1 | None) -> str:
+        top, low = state.upper, self.attack.best
+        if self.epsilon is not None and low > self.epsilon:
+            self.reason = f"the networks differ by at least {below(low)}, more than {self.epsilon:g}, at {short(self.attack.space.arrays(self.attack.point))}"
+            return "refuted"
+        if classes is not None and classes.verdict == "different" and classes.classes is not None and classes.inputs is not None:
+            self.reason = f"class {classes.classes[0]} becomes {classes.classes[1]} at {short(classes.inputs)}"
+            return "refuted"
+        if classes is not None and classes.verdict == "unknown":
+            self.reason = f"top-1: {classes.reason}"
+            return "unknown"
+        if top >= BEYOND and (classes is None or self.epsilon is not None):
+            self.reason = self.reason or "no bound: the bound is beyond all floats"
+            return "unknown"
+        if self.epsilon is not None and top > self.epsilon:
+            self.reason = f"time is up: {below(low)} <= largest difference <= {above(top)} says nothing about {self.epsilon:g}"
+            return "unknown"
+        return "bounded"
+
+    def _done(self, verdict: str, state: State, residuals: list[tuple[str, float]], classes: Top1 | None, observed: Observed | None) -> Audit:
+        upper = None if state.upper >= BEYOND else max(state.upper, self.attack.best)
+        witness = self.attack.space.arrays(self.attack.point) if self.attack.best > 0 else None
+        reason = "" if verdict in ("equivalent", "bounded") else self.reason
+        seconds = round(time.monotonic() - self.began, 3)
+        return Audit(verdict, upper, self.attack.best, witness, classes, residuals, seconds, state.boxes, self.epsilon, reason, observed, self.phases)
+
+    def _observed(self, data: Array) -> Observed:
+        """Raises `DomainError` where the examples do not fit."""
+        if len(self.ends) != 1:
+            raise DomainError("data", f"one array for {len(self.ends)} inputs", "a network with one input", "leave the data out")
+        ((low, _),) = self.ends.values()
+        if data.dtype.kind not in "fiu" or data.ndim < 1 or data.size != len(data) * low.size or not len(data) or not np.isfinite(data).all():
+            raise DomainError("data", f"{data.dtype} of shape {data.shape}", f"finite numbers of shape (N, {', '.join(map(str, low.shape))})")
+        x = torch.from_numpy(data.reshape(len(data), -1).astype(low.dtype).astype(np.float64))
+        inside = int(((x >= self.attack.space.low) & (x <= self.attack.space.high)).all(1).sum())
+        if not self.attack.modules:
+            raise DomainError("data", "torch cannot run these networks", "operators that PyTorch has", "leave the data out")
+        largest, flips = 0.0, 0
+        with torch.no_grad():
+            for part in torch.split(x, 256):
+                f, g = self.attack.outputs(part)
+                largest, flips = max(largest, float((f - g).abs().max())), flips + int((f.argmax(1) != g.argmax(1)).sum())
+        rows = len(self.one.outputs) == 1 and len(self.one.value(self.one.outputs[0]).shape) == 2
+        return Observed(len(x), inside, largest, flips if rows else None)
+
+    def _left(self) -> float:
+        return max(0.0, self.timeout - (time.monotonic() - self.began))
+
+    def _lap(self, phase: str) -> None:
+        now = time.monotonic() - self.began
+        self.phases[phase] = round(now - sum(self.phases.values()), 3)
+
+
+def common(domain: Domain, one: Graph, two: Graph) -> dict[str, tuple[Array, Array]]:
+    """The ends of every input of the original, in a type that both networks hold."""
+    dtype = min(map(execution_dtype, (one, two)))
+    return boxes(domain, [replace(v, dtype=min(v.dtype, dtype)) if v.dtype in FLOATS else v for v in one.inputs])
+
+
+def _comparable(one: Graph, two: Graph) -> None:
+    """Raises `DomainError` for networks whose inputs or outputs do not correspond."""
+    for what, mine, theirs in (
+        ("inputs", [v.shape for v in one.inputs], [v.shape for v in two.inputs]),
+        ("outputs", [one.value(name).shape for name in one.outputs], [two.value(name).shape for name in two.outputs]),
+    ):
+        if mine != theirs:
+            shapes = [", ".join("x".join("N" if d is None else str(d) for d in s) for s in side) for side in (mine, theirs)]
+            raise DomainError(what, f"{shapes[0]} in one network, {shapes[1]} in the other", f"networks with the same {what}", "compare networks for one task")
+    names = [[v.name for v in graph.inputs] for graph in (one, two)]
+    if names[0] != names[1] and sorted(names[0]) == sorted(names[1]):
+        raise DomainError("inputs", f"{', '.join(names[0])} in one network, {', '.join(names[1])} in the other", "the same inputs in the same order")
+
+
+def _examples(model: Model, other: Model, domain: Domain) -> Any:
+    """A batch of zeros where its shape is plain: from a domain of arrays, or from a chain of layers that begins with a linear one."""
+    modules = [m for m in (model, other) if isinstance(m, nn.Module)]
+    if not modules:
+        return None
+    dtype = next((p.dtype for p in modules[0].parameters()), torch.float32)
+    given: Sequence[Box] = [domain] if isinstance(domain, Box) else list(domain.values())
+    if all(b.lower.ndim for b in given):
+        return tuple(torch.zeros(2, *b.lower.shape, dtype=dtype) for b in given)
+    first = next((m for m in modules[0].modules() if not isinstance(m, nn.Sequential)), None)
+    if isinstance(modules[0], nn.Sequential) and isinstance(first, nn.Linear):
+        return torch.zeros(2, first.in_features, dtype=dtype)
+    where, hint = "lumpnet.audit", "lumpnet.audit(model, other, domain=..., example_inputs=torch.zeros(2, 3, 32, 32))"
+    raise LumpnetError(where, "a module without example inputs", "a batch of example inputs, or a domain of arrays", hint)
+
+
+__all__ = ["Audit", "Observed", "audit"]

@@ -1,0 +1,154 @@
+"""Inputs on which two networks are far apart: found in float64 by torch, believed after interval arithmetic has enclosed both networks there.
+
+A point is rounded into the type of its input and clipped into the box first, so that it
+can be saved and run again. The certified difference at a point is the near end of the enclosure of |F - G|.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lumpnet.bounds import Range, ranges
+from lumpnet.bounds.outward import add_down
+from lumpnet.domain import Box
+from lumpnet.errors import LumpnetError
+from lumpnet.ir import Graph
+from lumpnet.lower.torch import lower_graph
+
+Array = np.ndarray[Any, Any]
+Ends = Mapping[str, tuple[Array, Array]]
+Objective = Callable[[Tensor, Tensor], Tensor]
+STARTS, STEPS = 48, 24
+NUMBERS = 1 << 22
+"""Entries of a batch of points, at most."""
+
+
+class Space:
+    """The box as one flat row of float64: all inputs, one after the other."""
+
+    def __init__(self, ends: Ends):
+        self.ends = dict(ends)
+        self.sizes = [low.size for low, _ in ends.values()]
+        self.low, self.high = (torch.from_numpy(np.concatenate([e[k].astype(np.float64).reshape(-1) for e in ends.values()])) for k in (0, 1))
+
+    def tensors(self, x: Tensor) -> list[Tensor]:
+        """(N, n) -> the inputs of a network, in float64."""
+        parts = torch.split(x, self.sizes, dim=1)
+        return [part.reshape(len(x), *low.shape) for part, (low, _) in zip(parts, self.ends.values(), strict=True)]
+
+    def arrays(self, x: Tensor) -> dict[str, Array]:
+        """One point (n,) by input, in the types of the inputs, where it lies."""
+        parts = [part[0].numpy() for part in self.tensors(x[None])]
+        return {name: part.astype(low.dtype) for part, (name, (low, _)) in zip(parts, self.ends.items(), strict=True)}
+
+    def representable(self, x: Tensor) -> Tensor:
+        """The points (N, n) rounded to the types of the inputs, inside of the box."""
+        columns = []
+        for part, (low, high) in zip(torch.split(x, self.sizes, dim=1), self.ends.values(), strict=True):
+            rounded = part.numpy().astype(low.dtype)
+            columns.append(torch.from_numpy(np.clip(rounded, low.reshape(-1), high.reshape(-1)).astype(np.float64)))
+        return torch.cat(columns, 1)
+
+    def random(self, n: int, rng: np.random.Generator) -> Tensor:
+        """Corners, points anywhere, and points some of whose entries are at an end."""
+        share = rng.random((n, len(self.low)))
+        corner, kind = rng.integers(0, 2, size=share.shape), rng.integers(0, 3, size=(n, 1))
+        share = np.where((kind == 0) | ((kind == 1) & (rng.random(share.shape) < 0.5)), corner, share)
+        t = torch.from_numpy(share)
+        return self.low * (1 - t) + self.high * t
+
+
+class Attack:
+    """Both networks, and the worst point so far. Calling it with points (N, n) answers the largest certified difference seen, and its point."""
+
+    def __init__(self, original: Graph, other: Graph, ends: Ends, seed: int = 0):
+        self.graphs, self.space, self.rng = (original, other), Space(ends), np.random.default_rng(seed)
+        self.best, self.point = 0.0, self.space.representable((self.space.low / 2 + self.space.high / 2)[None])[0]
+        self.seen, self.candidate = 0.0, self.point
+        try:
+            self.modules = [lower_graph(graph).double().requires_grad_(False) for graph in self.graphs]
+        except LumpnetError:  # an operator that torch does not run: nothing is tried
+            self.modules = []
+
+    def __call__(self, x: Tensor) -> tuple[float, Tensor]:
+        self._look(x)
+        self._believe()
+        return self.best, self.point
+
+    def climb(self, objective: Objective | None = None, starts: int = STARTS, steps: int = STEPS) -> Tensor:
+        """Projected signed gradient steps from many points at once; the points passed last (N, n), none where torch cannot run the networks."""
+        if not self.modules:
+            return self.point[None][:0]
+        objective = objective or (lambda f, g: (f - g).abs().amax(1))
+        x = torch.cat([self.point[None], self.space.random(min(starts, self._many()), self.rng)])
+        width = self.space.high - self.space.low
+        for k in range(steps):
+            gradient = self._gradient(x, objective)
+            x = torch.minimum(torch.maximum(x + gradient.sign() * width * (0.5 * 0.8**k), self.space.low), self.space.high)
+            self._look(x)
+        self._believe()
+        return self.space.representable(x)
+
+    def outputs(self, x: Tensor) -> list[Tensor]:
+        """The outputs of both networks (N, m), all in a row, executed in float64."""
+        found = []
+        for module in self.modules:
+            out = module(*self.space.tensors(x))
+            found.append(torch.cat([o.flatten(1) for o in ([out] if isinstance(out, Tensor) else out)], 1))
+        return found
+
+    def enclosed(self, x: Tensor) -> tuple[Range, Range] | None:
+        """What both networks can be at a point (n,), outputs in a row; None where an operator has no rule."""
+        box = {name: Box(a.astype(np.float64), a.astype(np.float64)) for name, a in self.space.arrays(x).items()}
+        found = []
+        for graph in self.graphs:
+            known = ranges(graph, dict(zip((v.name for v in graph.inputs), box.values(), strict=True)))
+            outs = [known[name] for name in graph.outputs]
+            rows = [o for o in outs if isinstance(o, Range)]
+            if len(rows) < len(outs):
+                return None
+            found.append(Range(np.concatenate([o.lo.reshape(-1) for o in rows]), np.concatenate([o.hi.reshape(-1) for o in rows])))
+        return found[0], found[1]
+
+    def certified(self, x: Tensor) -> float:
+        """A number that |F - G| reaches at a point (n,) in some output, in real arithmetic."""
+        found = self.enclosed(x)
+        if found is None:
+            return 0.0
+        f, g = found
+        near = np.maximum(add_down(f.lo, -g.hi), add_down(g.lo, -f.hi))
+        return max(0.0, float(near.max(initial=0.0)))
+
+    def _many(self) -> int:
+        return max(1, NUMBERS // max(1, *(math.prod(int(d or 1) for d in v.shape) for graph in self.graphs for v in graph.values())))
+
+    def _look(self, x: Tensor) -> None:
+        for part in torch.split(self.space.representable(x), self._many()) if self.modules else ():
+            with torch.no_grad():
+                f, g = self.outputs(part)
+            off = torch.nan_to_num((f - g).abs().amax(1), nan=0.0, posinf=0.0)
+            at = int(off.argmax())
+            if float(off[at]) > self.seen:
+                self.seen, self.candidate = float(off[at]), part[at]
+
+    def _believe(self) -> None:
+        if self.candidate is not self.point:
+            near = self.certified(self.candidate)
+            if near > self.best:
+                self.best, self.point = near, self.candidate
+            self.candidate = self.point
+
+    def _gradient(self, x: Tensor, objective: Objective) -> Tensor:
+        with torch.enable_grad():
+            x = x.clone().requires_grad_(True)
+            total = objective(*self.outputs(x)).sum()
+            if not total.requires_grad:
+                return torch.zeros_like(x)
+            (gradient,) = torch.autograd.grad(total, x)
+        return torch.nan_to_num(gradient)

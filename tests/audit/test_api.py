@@ -1,0 +1,289 @@
+"""`lumpnet.audit` as users meet it: verdicts, witnesses that are replayed, top-1, messages."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import lumpnet
+from lumpnet import Box
+from lumpnet.audit.api import above, below
+from lumpnet.audit.attack import Attack
+from lumpnet.errors import DomainError, LumpnetError
+from lumpnet.exact import fractions
+from lumpnet.ir import Graph
+from lumpnet.ops.sites import run
+from tests.audit.networks import box_of, pair_of
+from tests.bounds.cases import RELU, chain, linear
+
+
+def net(graph: Graph) -> lumpnet.Network:
+    return lumpnet.Network(graph)
+
+
+def audited(one: Graph, two: Graph, **options: Any) -> lumpnet.Audit:
+    return lumpnet.audit(net(one), net(two), **({"domain": Box(-1, 1), "timeout": 5.0, "jobs": 1} | options))
+
+
+def relu_pair(rng: np.random.Generator, move: float = 0.1) -> tuple[Graph, Graph]:
+    w, b, out = rng.normal(size=(6, 3)), rng.normal(size=6), rng.normal(size=(3, 6))
+    return tuple(chain([3], linear(w + m, b), RELU, linear(out)) for m in (0.0, move))  # type: ignore[return-value]
+
+
+def exact(graph: Graph, x: np.ndarray) -> np.ndarray:
+    wide = replace(graph, tensors={k: t.astype(np.float64) for k, t in graph.tensors.items()})
+    found: np.ndarray = run(wide, {graph.inputs[0].name: fractions(x[None].astype(np.float64))})[graph.outputs[0]][0]
+    return found
+
+
+# -- verdicts ---------------------------------------------------------------------------------
+
+
+def test_equal_networks_are_equivalent(rng: np.random.Generator) -> None:
+    one, _ = relu_pair(rng)
+    found = audited(one, one, top1=True)
+    assert (found.verdict, found.upper_bound, found.lower_bound, found.witness) == ("equivalent", 0.0, 0.0, None)
+    assert found.top1 is not None
+    assert found.top1.verdict == "same"
+    found.assert_within(0)
+    found.assert_top1_equal()
+
+
+def test_without_a_question_the_interval_is_the_answer(rng: np.random.Generator) -> None:
+    one, two = relu_pair(rng)
+    found = audited(one, two)
+    assert found.verdict == "bounded"
+    assert found.upper_bound is not None
+    assert 0 < found.lower_bound <= found.upper_bound <= 1.1 * found.lower_bound
+    assert found.residuals[0][0] == "v0"
+    assert found.boxes >= 1
+
+
+def test_the_witness_attains_the_lower_bound_exactly(rng: np.random.Generator) -> None:
+    """Replayed in rational arithmetic, at a point of the input's type inside of the box."""
+    for _ in range(5):
+        one, two = relu_pair(rng, float(10.0 ** rng.integers(-4, 1)))
+        box = box_of(rng, one, 1.0)
+        found = audited(one, two, domain=box, timeout=1.0)
+        assert found.witness is not None
+        (x,) = found.witness.values()
+        low, high = box.on(one.inputs[0])
+        assert x.dtype == low.dtype
+        assert (low <= x).all()
+        assert (x <= high).all()
+        worst = max(abs(a - b) for a, b in zip(exact(one, x), exact(two, x), strict=True))
+        assert worst >= Fraction(found.lower_bound)
+        assert worst <= Fraction(found.upper_bound or 0)
+
+
+def test_epsilon_is_certified_refuted_or_neither(rng: np.random.Generator) -> None:
+    one, two = relu_pair(rng)
+    wide = audited(one, two)
+    assert wide.upper_bound is not None
+    assert audited(one, two, epsilon=wide.upper_bound * 1.01).verdict == "bounded"
+    refuted = audited(one, two, epsilon=wide.lower_bound * 0.9)
+    assert refuted.verdict == "refuted"
+    assert refuted.witness is not None
+    assert "more than" in refuted.reason
+    with pytest.raises(AssertionError, match=r"refuted: the networks differ by at least .* at x = \["):
+        refuted.assert_within(wide.lower_bound * 0.9)
+    between = (wide.upper_bound + wide.lower_bound) / 2
+    short = audited(one, two, epsilon=between, timeout=1e-9)
+    assert short.verdict in ("unknown", "bounded", "refuted")
+    if short.verdict == "unknown":
+        assert "time is up" in short.reason
+        with pytest.raises(AssertionError, match="not certified"):
+            short.assert_within(between)
+
+
+def test_no_bound_is_unknown_with_the_reason() -> None:
+    """An operator without a rule."""
+    one = chain([3], linear(np.eye(3)))
+    opaque = {"target": "torch.nn.functional.hardswish", "args": [], "kwargs": {}}
+    with pytest.raises(LumpnetError):
+        audited(replace(one, nodes=(replace(one.nodes[0], kind="nosuch", attrs=opaque),)), one)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Hardswish(), nn.Linear(4, 2))
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        other[0].weight += 0.1
+    found = lumpnet.audit(model, other, domain=Box(0, 1), timeout=2, jobs=1)
+    assert found.verdict == "unknown"
+    assert found.upper_bound is None
+    assert found.reason.startswith("no bound")
+
+
+# -- networks and domains ---------------------------------------------------------------------
+
+
+def test_modules_paths_and_networks(tmp_path: Any) -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        other[0].bias += 0.25
+    lumpnet.lift(other, torch.zeros(2, 3)).save(tmp_path / "other.safetensors")
+    one = lumpnet.audit(model, other, domain=Box(0, 1), jobs=1, timeout=5)
+    two = lumpnet.audit(model, tmp_path / "other.safetensors", domain=Box(np.zeros(3), np.ones(3)), jobs=1, timeout=5)
+    assert one.verdict == two.verdict == "bounded"
+    assert one.upper_bound == two.upper_bound
+    conv = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
+    with pytest.raises(LumpnetError, match="a module without example inputs"):
+        lumpnet.audit(conv, conv, domain=Box(0, 1))
+    found = lumpnet.audit(conv, conv, domain=Box(0, 1), example_inputs=torch.zeros(2, 1, 5, 5))
+    assert found.verdict == "equivalent"
+
+
+def test_other_shapes_are_refused() -> None:
+    one, wider, longer = chain([3], linear(np.eye(3))), chain([4], linear(np.ones((3, 4)))), chain([3], linear(np.ones((2, 3))))
+    with pytest.raises(DomainError, match="inputs: Nx3 in one network, Nx4 in the other"):
+        audited(one, wider)
+    with pytest.raises(DomainError, match="outputs: Nx3 in one network, Nx2 in the other"):
+        audited(one, longer)
+    with pytest.raises(DomainError, match="lower of shape"):
+        audited(one, one, domain=Box(np.zeros(2), np.ones(3)))
+    with pytest.raises(DomainError, match="top-1"):
+        audited(chain([1, 2], RELU), chain([1, 2], RELU), top1=True)
+    with pytest.raises(ValueError, match="epsilon"):
+        audited(one, one, epsilon=-1)
+    with pytest.raises(ValueError, match="device"):
+        audited(one, one, device="cuda")
+
+
+# -- floating point ---------------------------------------------------------------------------
+
+
+def test_a_difference_that_float32_does_not_see_is_not_zero() -> None:
+    """1 and 1 + 2^-40, in float64."""
+    one, two = (chain([1], linear([[w]]), RELU, linear([[2.0**40]]), dtype="float64") for w in (1.0, 1 + 2.0**-40))
+    found = audited(one, two, domain=Box(0, 1))
+    assert found.verdict == "bounded"
+    assert found.upper_bound is not None
+    assert found.lower_bound <= 1 <= found.upper_bound
+    assert found.lower_bound >= 0.99
+
+
+def test_large_weights_and_a_read_out_that_cancels() -> None:
+    """In float32 the sums 2^30 x + 1 and 2^30 x are one number; read out, they differ by 1."""
+    big = 2.0**30
+    one, two = (chain([1], linear([[big], [big]], [b, 0.0]), linear([[1.0, -1.0]])) for b in (1.0, 0.0))
+    found = audited(one, two, domain=Box(1, 2))
+    assert found.verdict != "equivalent"
+    assert found.upper_bound is not None
+    assert found.lower_bound <= 1 <= found.upper_bound
+    assert audited(one, two, domain=Box(1, 2), epsilon=0.5).verdict == "refuted"
+
+
+def test_a_tiny_bound_is_bounded_and_not_equivalent() -> None:
+    one, two = (chain([1], linear([[1.0]], [b]), dtype="float64") for b in (0.0, 2.0**-60))
+    found = audited(one, two)
+    assert found.verdict == "bounded"
+    assert (found.upper_bound or 0) >= 2.0**-60
+
+
+def test_printed_bounds_round_outward(rng: np.random.Generator) -> None:
+    for value in [0.0, 1.0, 0.0999999, 999.9, *(10.0 ** rng.uniform(-12, 12, size=200))]:
+        assert float(below(value)) <= value <= float(above(value))
+        assert float(above(value)) <= value * 1.011
+
+
+# -- top-1 ------------------------------------------------------------------------------------
+
+
+def scores(weight: Any, bias: Any) -> Graph:
+    return chain([2], linear(np.eye(2)), RELU, linear(weight, bias))
+
+
+def test_a_class_that_wins_by_a_margin_is_the_same() -> None:
+    one, two = (scores([[1.0, 1.0], [0.5, 0.5]], [1.0, b]) for b in (0.0, 0.25))
+    found = audited(one, two, domain=Box(0, 1), top1=True)
+    assert found.top1 is not None
+    assert (found.verdict, found.top1.verdict, found.top1.classes) == ("bounded", "same", (0, 0))
+    found.assert_top1_equal()
+
+
+def test_a_class_that_changes_is_shown() -> None:
+    """Between two boundaries that are 1/1000 apart."""
+    one, two = (scores([[1.0, 0.0], [0.0, 1.0]], [b, 0.0]) for b in (0.0, 0.001))
+    found = audited(one, two, domain=Box(0, 1), top1=True, timeout=20)
+    assert found.verdict == "refuted"
+    assert found.top1 is not None
+    assert found.top1.inputs is not None
+    x = found.top1.inputs["x"]
+    classes = tuple(int(np.argmax(exact(graph, x))) for graph in (one, two))
+    assert classes == found.top1.classes
+    assert classes[0] != classes[1]
+    with pytest.raises(AssertionError, match=r"top-1 different: class \d becomes \d at x = \["):
+        found.assert_top1_equal()
+
+
+def test_a_tie_is_neither(rng: np.random.Generator) -> None:
+    """Classes that tie on all of the domain, in networks that differ: argmax says 0 in both, but only strict winners are certified."""
+    one, two = (scores([[1.0, 1.0], [1.0, 1.0]], [b, b]) for b in (0.0, 0.5))
+    found = audited(one, two, domain=Box(0, 1), top1=True, timeout=2)
+    assert found.top1 is not None
+    assert found.top1.verdict == "unknown"
+    assert found.verdict == "unknown"
+    with pytest.raises(AssertionError, match="top-1 unknown"):
+        found.assert_top1_equal()
+    with pytest.raises(AssertionError, match="was not asked"):
+        audited(one, two).assert_top1_equal()
+
+
+def test_top1_agrees_with_sampling(rng: np.random.Generator) -> None:
+    """On random networks: `same` is contradicted by no point, `different` by none of its own."""
+    answers = []
+    for _ in range(12):
+        one, two = pair_of(rng, "mlp", "moved", "relu")
+        box = box_of(rng, one, float(rng.choice([0.02, 0.2, 1.0])))
+        found = audited(one, two, domain=box, top1=True, timeout=2)
+        assert found.top1 is not None
+        answers.append(found.top1.verdict)
+        attack = Attack(one, two, {one.inputs[0].name: box.on(one.inputs[0])})
+        with torch.no_grad():
+            f, g = attack.outputs(attack.space.random(2000, rng))
+        if found.top1.verdict == "same" and found.verdict != "equivalent":
+            gap = (f.sort(1).values[:, -1] - f.sort(1).values[:, -2]).min()
+            assert bool((f.argmax(1) == g.argmax(1)).all()), gap
+    assert answers
+
+
+# -- data, results ----------------------------------------------------------------------------
+
+
+def test_given_examples_are_observed() -> None:
+    one, two = (scores([[1.0, 0.0], [0.0, 1.0]], [b, 0.0]) for b in (0.0, 0.5))
+    found = audited(one, two, domain=Box(0, 1), data=np.array([[0.5, 0.75], [0.1, 0.9], [3.0, 0.0]]))
+    assert found.observed is not None
+    assert found.observed.as_dict() == {"examples": 3, "inside": 2, "largest": 0.5, "flips": 1}
+    for wrong in (np.zeros((2, 3)), np.array([["a", "b"]]), np.zeros((0, 2)), np.full((1, 2), np.nan)):
+        with pytest.raises(DomainError, match="data"):
+            audited(one, two, data=wrong)
+
+
+def test_the_result_has_the_keys_of_the_interface(rng: np.random.Generator) -> None:
+    one, two = relu_pair(rng)
+    data = audited(one, two, top1=True, timeout=2).as_dict()
+    assert {"verdict", "upper_bound", "lower_bound", "witness", "top1", "residuals", "seconds"} <= set(data)
+    assert data["witness"]["deviation"] == data["lower_bound"]
+    assert {"operator", "share"} == set(data["residuals"][0])
+
+
+def test_the_same_seed_gives_the_same_answer(rng: np.random.Generator) -> None:
+    one, two = relu_pair(rng)
+    first, second = (audited(one, two, seed=3, timeout=60).as_dict() for _ in range(2))
+    assert {k: v for k, v in first.items() if k not in ("seconds", "phases")} == {k: v for k, v in second.items() if k not in ("seconds", "phases")}
+
+
+def test_progress_is_told(rng: np.random.Generator) -> None:
+    one, two = relu_pair(rng)
+    told: list[tuple[int, float | None, float]] = []
+    found = audited(one, two, progress=lambda *state: told.append(state))
+    assert told
+    assert all(low <= (high or np.inf) for _, high, low in told)
+    assert told[-1][0] <= found.boxes

@@ -1,0 +1,104 @@
+"""Flaws that were found once, one test each."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import torch
+
+from lumpnet.audit.matching import matched
+from lumpnet.audit.search import Boxes, Search, cut
+from lumpnet.bounds.relaxed import Program, both, evaluate, pair, tape, upper
+from lumpnet.bounds.relaxed.maps import Gather
+from lumpnet.bounds.relaxed.program import Affine, Input
+from lumpnet.ir import Graph
+from lumpnet.testing.draft import Draft
+from tests.bounds.cases import RELU, chain, linear
+
+
+def program(one: Graph, two: Graph) -> Program:
+    return pair(tape(one), tape(two), matched(one, two))
+
+
+def bounds(one: Graph, two: Graph, low: float = -1.0, high: float = 1.0) -> tuple[float, float]:
+    p = program(one, two)
+    box = tuple(torch.full((1, p.nodes[p.inputs[0]].size), end, dtype=torch.float64) for end in (low, high))
+    target = p.outputs[0]
+    if target is None:
+        return 0.0, 0.0
+    (lo, hi), _ = both(p, evaluate(p, [box]), target)
+    return float(lo.min()), float(hi.max())
+
+
+def test_functions_that_share_a_kind_are_not_taken_for_one() -> None:
+    """gelu has two forms, softmax an axis."""
+    one, two = (chain([3], linear(np.eye(3)), ("gelu", {"approximate": form}, {})) for form in ("none", "tanh"))
+    low, high = bounds(one, two, -2, 2)
+    assert high - low > 1e-4
+    one, two = (chain([2, 3], ("softmax", {"axis": axis}, {})) for axis in (1, 2))
+    low, high = bounds(one, two)
+    assert high >= 1 / 2 - 1 / 3
+
+
+def test_functions_of_another_kind_do_not_share_a_relaxation() -> None:
+    one, two = chain([1], linear([[1.0]]), ("tanh", {}, {})), chain([1], linear([[1.0]]), ("sigmoid", {}, {}))
+    p = pair(tape(one), tape(two), {"v0": ("v0", None), "v1": ("v1", None)})
+    box = (torch.tensor([[0.0]], dtype=torch.float64),) * 2
+    (low, high), _ = both(p, evaluate(p, [box]), p.outputs[0] or 0)
+    assert low <= np.tanh(0) - 0.5 <= high
+
+
+def swapped() -> tuple[Graph, Graph]:
+    graphs = []
+    for order in ((0, 1), (1, 0)):
+        draft = Draft({"x": (None, 1)})
+        parts = [draft.add("linear", ["x"], weight=np.array([[w]])) for w in (1.0, 3.0)]
+        draft.outputs.append(draft.add("concat", [parts[k] for k in order], {"axis": 1}))
+        graphs.append(draft.freeze())
+    return graphs[0], graphs[1]
+
+
+def test_operands_in_another_order_are_not_the_same_operator() -> None:
+    one, two = swapped()
+    low, high = bounds(one, two)
+    assert high >= 2
+    assert low <= -2
+
+
+def test_a_bias_that_is_summed_over_many_entries_has_a_margin_for_all_of_them() -> None:
+    """A sum of n products errs by n u, also where the map in front of it has one product a row."""
+    n = 20_000
+    bias = torch.full((n,), 2.0**-53, dtype=torch.float64)
+    bias[0] = 1.0
+    nodes = [Input(n, "x"), Affine(n, (0,), (Gather(torch.arange(n), n),), bias, torch.zeros(n, dtype=torch.float64))]
+    p = Program(nodes, [0], [1])
+    zero = torch.zeros(1, n, dtype=torch.float64)
+    ones = torch.ones(1, 1, n, dtype=torch.float64)
+    above = upper(p, evaluate(p, [(zero, zero)]), 1, ones).bound
+    assert Fraction(float(above)) >= 1 + Fraction(n - 1, 2**53)
+
+
+def test_what_is_cut_off_counts_in_the_upper_end() -> None:
+    """Children are what is left of a box; of the rest it is only known that it does not pass the bar."""
+
+    class Cutting(Search):
+        def children(self, boxes: Boxes, bar: float) -> Boxes:
+            left = super().children(boxes, bar)
+            left.bound = torch.zeros_like(left.bound)  # as if all that matters had been cut off
+            return left
+
+    one, two = chain([1], linear([[1.0]]), RELU), chain([1], linear([[2.0]]), RELU)
+    search = Cutting(program(one, two), lambda x: (0.0, x[0]), goal=0.75)
+    low, high = torch.tensor([-1.0], dtype=torch.float64), torch.tensor([1.0], dtype=torch.float64)
+    assert search.run(low, high, 5).upper >= 0.75
+
+
+def test_a_linear_bound_cuts_by_its_own_height() -> None:
+    """Where an interval is the better bound, the line's own coefficients reach as far as the line is high: bound 1.1, line 10 - distance, bar 1."""
+    low, high = torch.tensor([[-1.0]], dtype=torch.float64), torch.tensor([[1.0]], dtype=torch.float64)
+    line = torch.tensor([[10.0, 10.0]], dtype=torch.float64)
+    ones = torch.ones(1, 2, 1, dtype=torch.float64)
+    begin, end = cut(Boxes(low, high, torch.tensor([[1.1, 0.0]], dtype=torch.float64), line, ones, ones), 1.0)
+    assert begin <= -1
+    assert end >= 1

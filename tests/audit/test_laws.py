@@ -1,0 +1,169 @@
+"""The law of certified differences: the bounds of every value of every program hold what the networks compute, at every point tried.
+
+Where networks are piecewise linear both sides are exact and nothing is forgiven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lumpnet.audit.attack import Attack
+from lumpnet.audit.matching import matched
+from lumpnet.audit.search import Search
+from lumpnet.bounds.relaxed import Match, Units, pair, tape
+from lumpnet.domain import Box
+from lumpnet.ir import Graph
+from tests.audit.networks import FAMILIES, HOW, attention, box_of, changed, pair_of
+from tests.audit.truth import Pairing, check
+
+Array = np.ndarray[Any, Any]
+ACTIVATIONS = ("relu", "leaky_relu", "hardtanh", "relu6", "sigmoid", "tanh", "gelu", "silu", None)
+
+
+def sampler(rng: np.random.Generator, n: int) -> Any:
+    """Corners, anything, and mixtures."""
+
+    def shares(shape: Sequence[int]) -> Array:
+        share, ends = rng.random((n, *shape)), rng.integers(0, 2, size=(n, *shape))
+        kind = rng.integers(0, 3, size=(n, *[1] * len(shape)))
+        return np.where((kind == 0) | ((kind == 1) & (rng.random(share.shape) < 0.5)), ends, share)
+
+    return shares
+
+
+def law(one: Graph, two: Graph, match: Match, rng: np.random.Generator, n: int = 8) -> None:
+    torch.set_num_threads(1)
+    pairing = Pairing(one, two, match)
+    box = box_of(rng, one)
+    low, high = (e.astype(np.float64) for e in box.on(one.inputs[0]))
+    found = check(pairing, low, high, sampler(rng, n), rng)
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_bounds_hold_every_value(family: str, how: str, rng: np.random.Generator) -> None:
+    one, two = pair_of(rng, family, how, str(rng.choice(["relu", "leaky_relu", "relu6"])) if rng.random() < 0.5 else None)
+    law(one, two, matched(one, two), rng)
+
+
+@pytest.mark.parametrize("activation", [a for a in ACTIVATIONS if a])
+def test_bounds_hold_for_every_function(activation: str, rng: np.random.Generator) -> None:
+    for _ in range(4):
+        one, two = pair_of(rng, "mlp", str(rng.choice(HOW)), activation)
+        law(one, two, matched(one, two), rng, 30)
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_bounds_hold_without_any_match(family: str, rng: np.random.Generator) -> None:
+    one, two = pair_of(rng, family, "moved", None)
+    law(one, two, {}, rng)
+
+
+def test_bounds_hold_for_softmax_and_gates(rng: np.random.Generator) -> None:
+    for _ in range(3):
+        one = attention(rng)
+        law(one, changed(rng, one, "moved"), {n.name: (n.name, None) for n in one.nodes}, rng)
+
+
+def nonsense(rng: np.random.Generator, one: Graph, two: Graph) -> Match:
+    """Any value with any other, of its kind if there is one, of the same size but for the unit axis, by any relation: correct, if wide."""
+    found = {}
+    for mine in one.nodes:
+        alike = [n for n in two.nodes if len(n.shape) == len(mine.shape) and n.shape[2:] == mine.shape[2:]]
+        fits = [n for n in alike if n.kind == mine.kind] or alike
+        if not fits or rng.random() < 0.2:
+            continue
+        theirs = fits[int(rng.integers(len(fits)))]
+        m, n = int(mine.shape[1] or 0), int(theirs.shape[1] or 0)
+        if m == n and rng.random() < 0.4:
+            found[mine.name] = theirs.name, None
+            continue
+        scale = np.where(rng.random(m) < 0.5, 1.0, np.abs(rng.normal(size=m)) * rng.choice([1.0, 1.0, 1.0, -1.0], size=m))
+        offset = np.where(rng.random(m) < 0.7, 0.0, rng.normal(size=m)) * rng.integers(0, 2)
+        of = rng.integers(-1 if rng.random() < 0.5 else 0, n, size=m)
+        found[mine.name] = theirs.name, Units(of, np.where(of < 0, 0.0, scale), offset)
+    return found
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_bounds_hold_for_any_match(family: str, rng: np.random.Generator) -> None:
+    """Whoever proposes a match need not be believed."""
+    for activation in ("relu", None):
+        one, two = pair_of(rng, family, str(rng.choice(["another network", "moved", "rows swapped"])), activation)
+        law(one, two, nonsense(rng, one, two), rng)
+
+
+def test_bounds_hold_for_functions_that_are_mixed_up(rng: np.random.Generator) -> None:
+    """Networks of one shape and different functions, matched node by node."""
+    for _ in range(6):
+        one, _ = pair_of(rng, "mlp", "nothing", str(rng.choice(["sigmoid", "tanh", "gelu", "silu"])))
+        gelus: list[tuple[str, dict[str, Any]]] = [("gelu", {"approximate": form}) for form in ("none", "tanh")]
+        forms = [*gelus, ("sigmoid", {}), ("tanh", {}), ("silu", {})]
+        kind, attrs = forms[int(rng.integers(len(forms)))]
+        nodes = tuple(replace(n, kind=kind, attrs=attrs) if n.kind in ("sigmoid", "tanh", "gelu", "silu") else n for n in one.nodes)
+        law(one, replace(one, nodes=nodes), {n.name: (n.name, None) for n in one.nodes}, rng)
+
+
+def test_bounds_hold_for_permuted_and_scaled_units(rng: np.random.Generator) -> None:
+    """The match that a pruner or lumpnet itself would give: nothing is left but rounding."""
+    for _ in range(5):
+        one, _ = pair_of(rng, "mlp", "nothing", "relu")
+        first, after = [n for n in one.nodes if n.kind == "linear"][:2]
+        weight, order = one.tensors[first.params["weight"]], rng.permutation(len(one.tensors[first.params["weight"]]))
+        scale = 2.0 ** rng.integers(-3, 4, size=len(weight))
+        tensors = dict(one.tensors)
+        tensors[first.params["weight"]] = ((weight[order].T * scale).T).astype(weight.dtype)
+        if "bias" in first.params:
+            tensors[first.params["bias"]] = (one.tensors[first.params["bias"]][order] * scale).astype(weight.dtype)
+        tensors[after.params["weight"]] = (one.tensors[after.params["weight"]][:, order] / scale).astype(weight.dtype)
+        back = np.argsort(order)
+        units = Units(back, 1 / scale[back], np.zeros(len(back)))
+        relus = [n.name for n in one.nodes if n.name not in (first.name, after.name)]
+        between = [n.name for n in one.nodes[one.nodes.index(first) : one.nodes.index(after)]]
+        match: Match = {name: (name, units) for name in between} | {name: (name, None) for name in [*relus, after.name] if name not in between}
+        law(one, replace(one, tensors=tensors), match, rng, 30)
+
+
+@pytest.mark.slow
+def test_bounds_hold_at_length(rng: np.random.Generator) -> None:
+    for _ in range(300):
+        family, how = str(rng.choice(sorted(FAMILIES))), str(rng.choice(HOW))
+        one, two = pair_of(rng, family, how, ACTIVATIONS[int(rng.integers(len(ACTIVATIONS)))])
+        law(one, two, matched(one, two) if rng.random() < 0.5 else nonsense(rng, one, two), rng)
+
+
+# -- the search -------------------------------------------------------------------------------
+
+
+def dense(n: int, box: Box, graph: Graph) -> torch.Tensor:
+    low, high = (torch.from_numpy(e.astype(np.float64)) for e in box.on(graph.inputs[0]))
+    axes = [torch.linspace(0, 1, n, dtype=torch.float64)] * len(low)
+    share = torch.cartesian_prod(*axes).reshape(-1, len(low))
+    return low * (1 - share) + high * share
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_the_interval_holds_the_largest_difference(activation: str, rng: np.random.Generator) -> None:
+    """With any goal, in any time: no point of a fine grid is above it, and its lower end is attained."""
+    torch.set_num_threads(1)
+    for _ in range(3):
+        one, two = pair_of(rng, "mlp", str(rng.choice(["moved", "rounded", "another network", "doubled"])), activation)
+        box = box_of(rng, one, float(rng.choice([0.05, 0.5, 2.0])))
+        ends = {one.inputs[0].name: box.on(one.inputs[0])}
+        attack = Attack(one, two, ends)
+        with torch.no_grad():
+            f, g = attack.outputs(dense(21, box, one))
+        seen = float((f - g).abs().max()) * (1 - 1e-9)
+        program = pair(tape(one), tape(two), matched(one, two))
+        for goal, seconds in ((None, 1.0), (seen * 1.05, 1.0), (seen * 2, 1.0), (seen * 0.7, 1.0), (None, 0.0)):
+            attack = Attack(one, two, ends)
+            state = Search(program, attack, goal).run(attack.space.low, attack.space.high, seconds)
+            assert state.upper >= seen, (goal, state)
+            assert state.lower <= state.upper
