@@ -1,0 +1,36 @@
+"""Pruning by merging: units become equal, so that one of them can stand for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lumpnet.pruners.base import Change, Pruned, Task
+from lumpnet.pruners.layers import Layer
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """`into[k]` is the column that stands for column k (and for itself), `rows` (columns, entries) the numbers that all columns get; scores as in `Change`."""
+
+    into: np.ndarray
+    change: Callable[[np.ndarray], np.ndarray]
+    scores: np.ndarray
+
+
+def merged(task: Task, why_not: Callable[[Layer], str | None], choose: Callable[[Layer, int], Classes]) -> Pruned:
+    """In every layer that can be merged, the classes of `choose(layer, how many)`; the weights that read them stay, and exact lumping adds them up."""
+    graph, changes, skipped = task.graph, [], []
+    for layer in task.layers:
+        reason = why_not(layer)
+        if reason is not None:
+            skipped.append((layer.makers, reason))
+            continue
+        task.progress(f"merging {layer.makers[0]}")
+        found = choose(layer, task.count(len(layer)))
+        graph = layer.rewritten(graph, layer.rows, found.change)
+        at = {name: layer.at[name] for name in layer.makers}
+        changes.append(Change(layer.makers, "units", len(layer), len(np.unique(found.into)), found.into, at, found.scores))
+    return Pruned(graph, tuple(changes), tuple(skipped))
