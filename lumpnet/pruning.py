@@ -7,12 +7,12 @@ what the pruned network of full size computes.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,7 +133,7 @@ def what(changes: tuple[Change, ...]) -> str:
 
 def compaction_line(verdict: Verdict) -> str:
     """The verdict on the step from the masked network to the smaller one."""
-    return f"compacted: {verdict_line(verdict).replace('the reduced network computes the same', 'it computes the masked network’s', 1)}"
+    return f"masked -> pruned: {verdict_line(verdict)}"
 
 
 def prune(
@@ -156,7 +156,7 @@ def prune(
     method does not take, and `LumpnetError` subclasses for models that cannot be read.
     """
     chosen, share = make(method, options), _share(keep)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
         raise PruneError("seed", f"{seed!r}", "an integer from 0 on", "seed=0")
     progress("lift")
     original = as_network(model, example_inputs)
@@ -176,7 +176,7 @@ def prune(
 
 def _share(keep: Any) -> Fraction:
     """The share as it is written in decimals: 0.3 of 10 are 3."""
-    if isinstance(keep, bool) or not isinstance(keep, int | float) or not math.isfinite(keep) or not 0 < keep <= 1:
+    if isinstance(keep, bool) or not isinstance(keep, Real) or not 0 < float(keep) <= 1:
         raise PruneError("keep", f"{keep!r}", "a share of what stays, above 0 and at most 1", "keep=0.5")
     return Fraction(repr(float(keep)))
 

@@ -39,15 +39,16 @@ def data_for(inputs: Sequence[Value], given: Any) -> Data:
         given, labels = given
     if not isinstance(given, Mapping):
         given = {inputs[0].name: given} if len(inputs) == 1 else _refuse(f"one array for {len(inputs)} inputs", "arrays by the names of the inputs")
-    arrays = {name: np.asarray(x) for name, x in given.items()}
+    arrays = {name: _array(x) for name, x in given.items()}
     labels = arrays.pop(LABELS, None) if labels is None and LABELS not in {v.name for v in inputs} else labels
     if set(arrays) != {v.name for v in inputs}:
         _refuse(f"arrays for {', '.join(map(repr, sorted(arrays)))}", f"one for each of {', '.join(repr(v.name) for v in inputs)}")
     fitted = {v.name: _fitted(arrays[v.name], v) for v in inputs}
-    sizes = {len(x) for x in fitted.values()} | ({len(np.asarray(labels))} if labels is not None else set())
+    labels = None if labels is None else _labels(_array(labels))
+    sizes = {len(x) for x in fitted.values()} | (set() if labels is None else {len(labels)})
     if len(sizes) != 1 or 0 in sizes:
         _refuse(f"{' and '.join(map(str, sorted(sizes)))} examples", "at least one, and as many for every input and the labels")
-    return Data(fitted, None if labels is None else np.asarray(labels))
+    return Data(fitted, labels)
 
 
 def read(path: str | Path) -> Any:
@@ -59,6 +60,19 @@ def read(path: str | Path) -> Any:
     except (OSError, ValueError, EOFError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise FileError(str(path), f"cannot be read as arrays ({why})", "a .npy or .npz file without pickled objects", "numpy.save(path, array)") from error
+
+
+def _array(x: Any) -> np.ndarray:
+    try:
+        return np.asarray(x)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise PruneError("data", f"no array of numbers ({error})", "arrays, examples on axis 0", "numpy arrays, or tensors on the CPU, detached") from error
+
+
+def _labels(labels: np.ndarray) -> np.ndarray:
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        _refuse(f"labels of shape {labels.shape} and type {labels.dtype}", "one integer an example")
+    return labels
 
 
 def _fitted(array: np.ndarray, value: Value) -> np.ndarray:

@@ -11,6 +11,7 @@ from lumpnet.errors import PruneError
 from lumpnet.pruners.base import Pruner
 
 GROUP = "lumpnet.pruners"
+_PLAIN = (bool, int, float, str)
 _TABLE: dict[str, type[Pruner]] = {}
 
 
@@ -55,9 +56,12 @@ def make(name: str, options: Mapping[str, Any]) -> Pruner:
         raise PruneError(f"pruner {name!r}", f"it has no option {strange[0]!r}", takes)
     for option, value in options.items():
         wanted = type(known[option])
-        if not (isinstance(value, wanted) or (wanted is float and isinstance(value, int))) or (isinstance(value, bool) and wanted is not bool):
+        if wanted in _PLAIN and not (type(value) is wanted or (wanted is float and type(value) is int)):
             raise PruneError(f"pruner {name!r}", f"{option} is {value!r}", f"a value of type {wanted.__name__}, as {known[option]!r}")
-    return method(**options)
+    try:
+        return method(**options)
+    except TypeError as error:
+        raise PruneError(f"pruner {name!r}", f"it cannot be made of these options ({error})") from error
 
 
 def _fields(method: type[Pruner]) -> dict[str, Any]:
@@ -78,6 +82,6 @@ def from_texts(name: str, texts: Sequence[str]) -> dict[str, Any]:
 
 def _parsed(name: str, option: str, text: str, wanted: type) -> Any:
     try:
-        return {"true": True, "false": False}[text.lower()] if wanted is bool else wanted(text)
-    except (KeyError, ValueError, TypeError) as error:
+        return {"true": True, "false": False}[text.lower()] if wanted is bool else wanted(text) if wanted in _PLAIN else text
+    except (KeyError, ValueError) as error:
         raise PruneError(f"pruner {name!r}", f"{option} is {text!r}", f"a value of type {wanted.__name__}") from error
