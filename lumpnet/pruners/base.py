@@ -35,7 +35,8 @@ class Change:
     """What a method did to one layer: `before` and `after` count its columns of units, or its weights.
 
     For units `into[k]` is the column that column k has become (itself where it stays, `GONE` where it is no longer read), and
-    `at[operator]` (columns, units) are the units of that operator in each column. `scores` are the method's own, NaN where it has none.
+    `at[value]` (columns, units) are the units of every value that the columns pass through, so that `into` is a relation at all of these
+    (THEORY section 1): its classes, and the zero class. `scores` are the method's own, NaN where it has none.
     """
 
     operators: tuple[str, ...]
@@ -48,16 +49,17 @@ class Change:
 
     @property
     def removed(self) -> dict[str, list[int]]:
-        """By operator, the units that are no longer read."""
-        return {} if self.into is None else {name: sorted(at[self.into == GONE].ravel().tolist()) for name, at in self.at.items()}
+        """By operator that makes them, the units that are no longer read."""
+        return {} if self.into is None else {name: sorted(self.at[name][self.into == GONE].ravel().tolist()) for name in self.operators}
 
     @property
     def merged(self) -> dict[str, list[tuple[int, int]]]:
-        """By operator, (unit, the unit that it has become equal to)."""
+        """By operator that makes them, (unit, the unit that it has become equal to)."""
         if self.into is None:
             return {}
         moved = np.flatnonzero((self.into != GONE) & (self.into != np.arange(len(self.into))))
-        return {name: list(zip(at[moved].ravel().tolist(), at[self.into[moved]].ravel().tolist(), strict=True)) for name, at in self.at.items()}
+        pairs = {name: (self.at[name][moved], self.at[name][self.into[moved]]) for name in self.operators}
+        return {name: list(zip(one.ravel().tolist(), two.ravel().tolist(), strict=True)) for name, (one, two) in pairs.items()}
 
     def as_dict(self) -> dict[str, Any]:
         """As `lumpnet prune --json` prints it."""

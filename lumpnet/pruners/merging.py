@@ -13,7 +13,7 @@ from lumpnet.pruners.layers import Layer
 
 @dataclass(frozen=True, eq=False)
 class Classes:
-    """`into[k]` is the column that stands for column k (and for itself), `rows` (columns, entries) the numbers that all columns get; scores as in `Change`."""
+    """`into[k]` is the column that stands for column k (and for itself), `change` gives numbers (columns, entries) to all columns; scores as in `Change`."""
 
     into: np.ndarray
     change: Callable[[np.ndarray], np.ndarray]
@@ -31,6 +31,5 @@ def merged(task: Task, why_not: Callable[[Layer], str | None], choose: Callable[
         task.progress(f"merging {layer.makers[0]}")
         found = choose(layer, task.count(len(layer)))
         graph = layer.rewritten(graph, layer.rows, found.change)
-        at = {name: layer.at[name] for name in layer.makers}
-        changes.append(Change(layer.makers, "units", len(layer), len(np.unique(found.into)), found.into, at, found.scores))
+        changes.append(Change(layer.makers, "units", len(layer), len(np.unique(found.into)), found.into, layer.at, found.scores))
     return Pruned(graph, tuple(changes), tuple(skipped))

@@ -27,7 +27,7 @@ def best_units(task: Task, score: Callable[[Layer], np.ndarray]) -> Pruned:
         stays = best(scores, task.count(len(layer)))
         graph = layer.rewritten(graph, layer.reads, lambda numbers, stays=stays: np.where(stays[:, None], numbers, 0.0))  # type: ignore[misc]
         into = np.where(stays, np.arange(len(layer)), GONE)
-        changes.append(Change(layer.makers, "units", len(layer), int(stays.sum()), into, {name: layer.at[name] for name in layer.makers}, scores))
+        changes.append(Change(layer.makers, "units", len(layer), int(stays.sum()), into, layer.at, scores))
     return Pruned(graph, tuple(changes), tuple(skipped))
 
 

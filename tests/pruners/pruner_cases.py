@@ -13,8 +13,9 @@ import numpy as np
 
 from lumpnet.api import Network
 from lumpnet.ir import Graph
-from lumpnet.ops.sites import run
+from lumpnet.ops.sites import run, sites
 from lumpnet.pruners import Change
+from lumpnet.pruning import Pruning
 
 SEED = int(os.environ.get("LUMPNET_SEED") or int.from_bytes(os.urandom(3), "big"))
 
@@ -61,3 +62,17 @@ def stayed(change: Change) -> set[int]:
 
 def zeros(network: Network, tensor: str) -> int:
     return int((network.graph.tensors[tensor] == 0).sum())
+
+
+def units(network: Network) -> dict[str, int]:
+    """Units of every value whose units are followed."""
+    return {s.node.name: s.units for s in sites(network.graph) if s.axis is not None}
+
+
+def units_asked(found: Pruning) -> dict[str, int]:
+    """What is left of every value if just the columns that were to leave have left, in all the values that they pass through."""
+    left = units(found.original)
+    for change in found.changes:
+        for value, at in change.at.items():
+            left[value] -= (change.before - change.after) * at.shape[1]
+    return left
