@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_equal_rows_make_equal_units(kind, rng):
     for site, (x, *_) in followed(kind, rng):
         if rules(site).same_units(site):
             x = np.broadcast_to(np.take(x, [0], site.in_axes[0]), x.shape)
-        for i, j in ((0, site.units - 1), (site.units - 1, 0)):
+        for i, j in pairwise([*range(site.units), 0]):
             alike = put(site, 0, lambda entries, i=i, j=j: entries.__setitem__(j, entries[i]))
             if alike is not None and i != j:
                 y, before = run(alike, [x]), run(site, [x])

@@ -180,6 +180,13 @@ def test_refusals(what, installed, model):
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(("keep", "n", "count"), [(0.07, 100, 7), (0.7, 10, 7), (0.3, 10, 3), (0.31, 10, 4), (1e-9, 5, 1), (1, 5, 5), (np.float64(0.5), 5, 3)])
+def test_a_share_is_rounded_up_as_it_is_written(keep, n, count):
+    """In floats, 0.07 * 100 is above 7."""
+    model = nn.Sequential(nn.Linear(1, n), nn.ReLU(), nn.Linear(n, 1))
+    assert lumpnet.prune(model, torch.zeros(2, 1), method="random", keep=keep).changes[0].after == count
+
+
 def test_unreadable_data(model, tmp_path):
     (tmp_path / "x.npy").write_bytes(b"\x93NUMPY nonsense")
     np.save(tmp_path / "o.npy", np.array([{}]), allow_pickle=True)

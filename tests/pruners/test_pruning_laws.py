@@ -54,7 +54,10 @@ def test_keeps_the_number_asked(case, family):
                     continue
                 assert len(stayed(change)) == change.after
             if case in UNITS:
-                assert units(found.network) == units_asked(found), f"as_trained({seed}, {family!r})"
+                left, asked = units(found.network), units_asked(found)
+                assert all(left[value] <= asked[value] for value in left), f"as_trained({seed}, {family!r})"
+                if set(found.compaction.totals()) <= {"unobserved", "equal"}:  # what reads one unit only can become proportional on top
+                    assert left == asked, f"as_trained({seed}, {family!r})"
 
 
 def weight_of(network, change):
@@ -81,11 +84,10 @@ def test_other_seeds_give_other_networks(case):
 @any_method
 @trained
 def test_a_larger_share_keeps_more(case, family):
-    """Sizes grow with the share; where single units are judged, what a smaller share keeps is part of what a larger one does."""
+    """Counts grow with the share; where single units are judged, what a smaller share keeps is part of what a larger one does."""
     network = Network(as_trained(SEED, family))
     found = [prune(network, case, keep, 3) for keep in KEEPS]
     for less, more in pairwise(found):
-        assert less.network.size.units <= more.network.size.units
         for a, b in zip(less.changes, more.changes, strict=True):
             assert a.after <= b.after
             if a.what == "units" and case != "folding":
