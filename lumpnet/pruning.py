@@ -191,7 +191,7 @@ def _run(method: str, work: Any, before: Graph) -> Pruned:
         raise PruneError(f"pruner {method!r}", f"it failed ({type(error).__name__}: {error})", hint="lumpnet.prune in Python, for the traceback") from error
     if not isinstance(found, Pruned):
         raise PruneError(f"pruner {method!r}", f"it answers {type(found).__name__}", "a lumpnet.pruners.Pruned")
-    interface = [(list(g.inputs), [g.value(name).shape for name in g.outputs]) for g in (before, found.graph)]
+    interface = [(list(g.inputs), [(v.shape, v.dtype) for v in map(g.value, g.outputs)]) for g in (before, found.graph)]
     if interface[0] != interface[1]:
         raise PruneError(f"pruner {method!r}", "it answers a network with other inputs or outputs", "the inputs and the shapes of the outputs of the model")
     measure(found.graph)  # raises GraphError where shapes do not fit

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -54,9 +54,8 @@ class Layer:
         parts = [_cut(graph.tensors[s.tensor], s, self.at[s.value]).reshape(len(self), -1) for s in slots]
         return np.concatenate(parts, axis=1, dtype=np.float64) if parts else np.zeros((len(self), 0))
 
-    def rewritten(self, graph: Graph, slots: tuple[Slot, ...], change: Callable[[np.ndarray], np.ndarray]) -> Graph:
-        """The graph with `change` applied to the numbers of every slot, (columns, entries) float64; what does not change keeps its bits."""
-        tensors = dict(graph.tensors)
+    def rewrite(self, tensors: dict[str, np.ndarray], slots: tuple[Slot, ...], change: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Replace tensors by copies with `change` applied to the numbers of every slot, (columns, entries) float64; what does not change keeps its bits."""
         for s in slots:
             old = _cut(tensors[s.tensor], s, self.at[s.value])
             before = old.reshape(len(self), -1).astype(np.float64)
@@ -65,7 +64,6 @@ class Layer:
             tensor = tensors[s.tensor].copy()
             np.moveaxis(tensor, s.axis, 0)[self.at[s.value]] = new.reshape(old.shape)
             tensors[s.tensor] = tensor
-        return replace(graph, tensors=tensors)
 
 
 def _cut(tensor: np.ndarray, slot: Slot, at: np.ndarray) -> np.ndarray:
@@ -174,21 +172,24 @@ def _layer(index: _Index, at: dict[str, np.ndarray], fixed: Mapping[str, str]) -
                     kept = kept or f"the units of {name} ({s.node.kind}) read each other"
             if table is None:
                 apart = apart or f"the parameters of {name} ({s.node.kind}) are not one row a unit"
-            if any(index.users[slot.tensor] - set(at) for slot in own):
+            if any(user not in at or not np.array_equal(at[user], at[name]) for slot in own for user in index.users[slot.tensor]):
                 apart = apart or f"{name} shares a parameter with another layer"
-        for operand in read_by(s) & set(at):
+        for operand in read_by(s):
+            if operand not in at:
+                continue
             read = [Slot(tensor, axes[1], operand) for tensor, axes in cuts if axes[1] is not None]
             reads += read
             if not read:
                 kept = kept or f"{name} ({s.node.kind}) reads it without weights of its own"
-    return Layer(tuple(makers), at, _once(rows), _once(weights), _once(reads), kept, apart)
+    return Layer(tuple(makers), at, _once(rows, at), _once(weights, at), _once(reads, at), kept, apart)
 
 
-def read_by(site: Site) -> set[str]:
+def read_by(site: Site) -> list[str]:
     """Operands of which the node makes something of its own."""
-    return set() if site.axis is None else set(site.node.inputs) - {name for name, _ in linked(site)}
+    shared = {name for name, _ in linked(site)}
+    return [] if site.axis is None else [name for name in dict.fromkeys(site.node.inputs) if name not in shared]
 
 
-def _once(slots: list[Slot]) -> tuple[Slot, ...]:
-    """One slot a tensor and axis: tied nodes have the same units at the same places."""
-    return tuple({(s.tensor, s.axis): s for s in slots}.values())
+def _once(slots: list[Slot], at: Mapping[str, np.ndarray]) -> tuple[Slot, ...]:
+    """One slot for the same numbers, which tied nodes share."""
+    return tuple({(s.tensor, s.axis, at[s.value].tobytes()): s for s in slots}.values())

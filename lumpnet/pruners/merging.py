@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,7 +22,7 @@ class Classes:
 
 def merged(task: Task, why_not: Callable[[Layer], str | None], choose: Callable[[Layer, int], Classes]) -> Pruned:
     """In every layer that can be merged, the classes of `choose(layer, how many)`; the weights that read them stay, and exact lumping adds them up."""
-    graph, changes, skipped = task.graph, [], []
+    tensors, changes, skipped = dict(task.graph.tensors), [], []
     for layer in task.layers:
         reason = why_not(layer)
         if reason is not None:
@@ -30,6 +30,6 @@ def merged(task: Task, why_not: Callable[[Layer], str | None], choose: Callable[
             continue
         task.progress(f"merging {layer.makers[0]}")
         found = choose(layer, task.count(len(layer)))
-        graph = layer.rewritten(graph, layer.rows, found.change)
+        layer.rewrite(tensors, layer.rows, found.change)
         changes.append(Change(layer.makers, "units", len(layer), len(np.unique(found.into)), found.into, layer.at, found.scores))
-    return Pruned(graph, tuple(changes), tuple(skipped))
+    return Pruned(replace(task.graph, tensors=tensors), tuple(changes), tuple(skipped))

@@ -18,17 +18,17 @@ def best_units(task: Task, score: Callable[[Layer], np.ndarray]) -> Pruned:
     Among equals the first stay. Zeros at the readers say that a unit counts as 0 wherever it is read, whatever
     stands between its rows and there (biases, batch norms, sigmoids); zero rows would not.
     """
-    graph, changes, skipped = task.graph, [], []
+    tensors, changes, skipped = dict(task.graph.tensors), [], []
     for layer in task.layers:
         if layer.kept_by is not None:
             skipped.append((layer.makers, layer.kept_by))
             continue
         scores = np.asarray(score(layer), dtype=np.float64)
         stays = best(scores, task.count(len(layer)))
-        graph = layer.rewritten(graph, layer.reads, lambda numbers, stays=stays: np.where(stays[:, None], numbers, 0.0))  # type: ignore[misc]
+        layer.rewrite(tensors, layer.reads, zero_but(stays))
         into = np.where(stays, np.arange(len(layer)), GONE)
         changes.append(Change(layer.makers, "units", len(layer), int(stays.sum()), into, layer.at, scores))
-    return Pruned(graph, tuple(changes), tuple(skipped))
+    return Pruned(replace(task.graph, tensors=tensors), tuple(changes), tuple(skipped))
 
 
 def best_weights(task: Task, score: Callable[[np.ndarray], np.ndarray]) -> Pruned:
@@ -45,6 +45,11 @@ def best_weights(task: Task, score: Callable[[np.ndarray], np.ndarray]) -> Prune
         tensors[name] = np.where(stays, weight, np.zeros((), weight.dtype))
         changes.append(Change(tuple(operators), "weights", weight.size, int(stays.sum())))
     return Pruned(replace(task.graph, tensors=tensors), tuple(changes))
+
+
+def zero_but(stays: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Numbers (columns, entries) with zeros in the columns that do not stay."""
+    return lambda numbers: np.where(stays[:, None], numbers, 0.0)
 
 
 def best(scores: np.ndarray, count: int) -> np.ndarray:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -56,6 +59,15 @@ def test_json_stands_alone(tmp_path):
     assert sum(c["before"] for c in data["changes"]) > sum(c["after"] for c in data["changes"])
     assert data["units_after"] < data["units_before"]
     assert data["skipped"] == [{"operators": ["fc2"], "reason": "fc2 is an output of the network"}]
+
+
+@pytest.mark.parametrize("method", ["merge_similar", "folding"])
+def test_every_process_answers_the_same(method, tmp_path):
+    """Nothing depends on the order of a set of names."""
+    for hashing in ("1", "2"):
+        asked = ("prune", DEMO, "--method", method, "--keep", "0.4", "-o", tmp_path / f"{hashing}.safetensors", "-q")
+        subprocess.run([sys.executable, "-m", "lumpnet", *map(str, asked)], env=os.environ | {"PYTHONHASHSEED": hashing}, check=True, capture_output=True)
+    assert (tmp_path / "1.safetensors").read_bytes() == (tmp_path / "2.safetensors").read_bytes()
 
 
 def test_quiet_is_one_line(tmp_path):
