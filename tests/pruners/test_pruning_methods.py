@@ -218,6 +218,16 @@ def test_folding_averages_batch_norms_and_depthwise_kernels():
     np.testing.assert_allclose(outputs(found.network)[0], outputs(found.masked)[0], rtol=1e-5)
 
 
+def test_what_does_not_change_keeps_its_bits():
+    """The mean of one row is that row, and a zero keeps its sign."""
+    model = mlp([[-0.0, 1], [2, -0.0], [0.5, 3]], [[1, -0.0, 2]])
+    for method in ("folding", "merge_similar", "magnitude"):
+        assert pruned(model, 1, method).masked.data == pruned(model, 1, method).original.data
+    after = pruned(mlp([[-0.0, 1], [-0.0, 1.5], [9, 3]], [[1, 1, 1]]), 0.6, "folding", tries=5).masked.graph.tensors["0.weight"]
+    assert after[:, 0].tolist() == [0, 0, 9]
+    assert after[0].tobytes() == after[1].tobytes(), "equal units are equal to the bit"
+
+
 def test_clusters_far_apart_are_found(rng):
     centres = rng.normal(size=(5, 6)) * 100
     label = np.concatenate([np.arange(5), rng.integers(0, 5, size=30)])
