@@ -163,7 +163,7 @@ def _layer(index: _Index, at: dict[str, np.ndarray], fixed: Mapping[str, str]) -
         if name in at:
             own = [Slot(tensor, axes[0], name) for tensor, axes in cuts if axes[0] is not None]
             rows += own
-            if not rules(s).same_units(s):
+            if not linked(s):
                 makers.append(name)
                 weights += [slot for slot in own if index.tensors[slot.tensor].ndim > 1]
                 if not own:

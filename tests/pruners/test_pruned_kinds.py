@@ -138,3 +138,42 @@ def test_pruned_heads_are_heads():
     heads = {u // 3 for u in change.removed["q"]}
     assert len(heads) == 2
     assert change.removed["q"] == change.removed["k"] == change.removed["v"] == sorted(3 * h + d for h in heads for d in range(3))
+
+
+class Beside(nn.Module):
+    """A convolution and a depthwise one of the input meet in a sum."""
+
+    def __init__(self):
+        super().__init__()
+        self.c, self.d, self.f = nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1, groups=4), nn.Conv2d(4, 2, 1)
+
+    def forward(self, x):
+        return self.f(torch.relu(self.c(x) + self.d(x)))
+
+
+class TiedTable(nn.Module):
+    """A table of as many entries as units, whose numbers are a layer's as well."""
+
+    def __init__(self):
+        super().__init__()
+        self.e, self.t, self.a, self.o = nn.Embedding(6, 6), nn.Linear(6, 6), nn.Linear(6, 8), nn.Linear(8, 2)
+        self.t.weight = self.e.weight
+
+    def forward(self, x):
+        return self.o(torch.relu(self.a(torch.relu(self.t(self.e(x))))))
+
+
+def test_channels_that_are_the_inputs_own_stay():
+    torch.manual_seed(0)
+    found = lumpnet.prune(Beside(), torch.zeros(2, 4, 3, 3), method="magnitude", keep=0.5)
+    assert found.changes == ()
+    assert found.skipped[0] == (("c", "d"), "d shares its units with a value whose units are not followed")
+
+
+def test_a_table_that_is_a_layer_too_stays():
+    torch.manual_seed(0)
+    for method in ("magnitude", "folding"):
+        found = lumpnet.prune(TiedTable(), torch.zeros(2, 3, dtype=torch.long), method=method, keep=0.5)
+        assert [(c.operators, c.before, c.after) for c in found.changes] == [(("a",), 8, 4)]
+        assert (("e", "t"), "e and t share a tensor, and not all around it") in found.skipped
+        assert units(found.network) == units_asked(found)
