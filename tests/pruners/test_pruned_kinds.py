@@ -163,6 +163,18 @@ class TiedTable(nn.Module):
         return self.o(torch.relu(self.a(torch.relu(self.t(self.e(x))))))
 
 
+class TiedKinds(nn.Module):
+    """One kernel of two convolutions, in one of which it is transposed."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.c, self.t, self.o = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.ConvTranspose2d(4, 4, 1), nn.Conv2d(4, 2, 1)
+        self.t.weight = self.c.weight
+
+    def forward(self, x):
+        return self.o(torch.relu(self.t(torch.relu(self.c(torch.relu(self.a(x)))))))
+
+
 def test_channels_that_are_the_inputs_own_stay():
     torch.manual_seed(0)
     found = lumpnet.prune(Beside(), torch.zeros(2, 4, 3, 3), method="magnitude", keep=0.5)
@@ -177,3 +189,10 @@ def test_a_table_that_is_a_layer_too_stays():
         assert [(c.operators, c.before, c.after) for c in found.changes] == [(("a",), 8, 4)]
         assert (("e", "t"), "e and t share a tensor, and not all around it") in found.skipped
         assert units(found.network) == units_asked(found)
+
+
+def test_a_kernel_of_two_kinds_stays():
+    torch.manual_seed(0)
+    found = lumpnet.prune(TiedKinds(), torch.zeros(2, 3, 4, 4), method="magnitude", keep=0.5)
+    assert found.changes == ()
+    assert (("a", "c", "t"), "c and t share a tensor, and not all around it") in found.skipped

@@ -238,6 +238,14 @@ def test_clusters_far_apart_are_found(rng):
     assert cost == pytest.approx(((rows - means(rows, found)[found]) ** 2).sum())
 
 
+def test_no_row_is_nearer_to_another_mean(rng):
+    """Where Lloyd's rounds end."""
+    rows = rng.normal(size=(60, 3))
+    label, _ = kmeans(rows, 6, rng, 1000)
+    apart = ((rows[:, None] - means(rows, label)[None]) ** 2).sum(axis=2)
+    np.testing.assert_array_equal(apart.argmin(axis=1), label)
+
+
 @pytest.mark.parametrize("count", [1, 3, 7, 8])
 def test_no_cluster_is_empty(count, rng):
     """Even where rows are equal, there are as many clusters as asked."""
