@@ -27,7 +27,7 @@ def prune(network, case, keep, seed=0):
 
 @any_method
 @hypothesis_seed(SEED)
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(planted=networks(), keep=st.sampled_from(KEEPS))
 def test_the_small_network_computes_the_masked_one(case, planted, keep):
     """Proved by the checker from the files, and seen on random inputs; redundancy is planted, so reduction has more to do than the method left."""
