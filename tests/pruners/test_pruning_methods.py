@@ -238,6 +238,14 @@ def test_clusters_far_apart_are_found(rng):
     assert cost == pytest.approx(((rows - means(rows, found)[found]) ** 2).sum())
 
 
+def test_the_best_of_several_starts_counts():
+    """The first start is the same for any number of them."""
+    rng = np.random.default_rng(0)
+    model = mlp(rng.normal(size=(30, 2)), rng.normal(size=(1, 30)))
+    one, many = ((pruned(model, 0.3, "folding", tries=tries).changes[0].scores ** 2).sum() for tries in (1, 10))
+    assert many < one
+
+
 def test_no_row_is_nearer_to_another_mean(rng):
     """Where Lloyd's rounds end."""
     rows = rng.normal(size=(60, 3))
