@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lumpnet.audit.api import Audit, audit
     from lumpnet.domain import Box
     from lumpnet.errors import LumpnetError
+    from lumpnet.pruning import Pruning, prune
     from lumpnet.verdict import Proved, Refuted, Unknown
 
 _HOME = {
@@ -26,13 +27,31 @@ _HOME = {
     "reduce": "lumpnet.api",
     "Network": "lumpnet.api",
     "Reduction": "lumpnet.api",
+    "Pruning": "lumpnet.pruning",
+    "prune": "lumpnet.pruning",
     "LumpnetError": "lumpnet.errors",
     "Proved": "lumpnet.verdict",
     "Refuted": "lumpnet.verdict",
     "Unknown": "lumpnet.verdict",
 }
 
-__all__ = ["Audit", "Box", "LumpnetError", "Network", "Proved", "Reduction", "Refuted", "Unknown", "audit", "check", "lift", "lower", "reduce"]
+__all__ = [
+    "Audit",
+    "Box",
+    "LumpnetError",
+    "Network",
+    "Proved",
+    "Pruning",
+    "Reduction",
+    "Refuted",
+    "Unknown",
+    "audit",
+    "check",
+    "lift",
+    "lower",
+    "prune",
+    "reduce",
+]
 
 
 class _Room(ModuleType):
@@ -57,7 +76,7 @@ sys.modules[__name__].__class__ = _Door
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
+    if name in (*_ROOMS, "pruners"):
         return import_module(f"lumpnet.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'lumpnet' has no attribute {name!r}")

@@ -50,3 +50,7 @@ class NoExactValue(LumpnetError):
 
 class NoBound(LumpnetError):
     """A value has no certified range, or no certified error, and why."""
+
+
+class PruneError(LumpnetError):
+    """A pruning method is not known, does not take what it is given, or fails."""

@@ -16,26 +16,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from lumpnet.bounds.relaxed.program import Evaluation, Program, evaluate, upper
-from lumpnet.errors import NoBound
 
 BATCH = 64
 CLOSE = 1.02
 """Without a goal the search ends when the ends of the interval are this close."""
-U = 2.0**-53
 
 
 @dataclass(eq=False)
 class Boxes:
-    """N boxes: ends of the flat inputs (N, n), bounds of the outputs (N, 2 m), and bounds of values known inside."""
+    """N boxes: ends of the flat inputs (N, n), bounds of the signed outputs (N, r), and bounds of values known inside.
+
+    `linear` (N, r) are the bounds that linear functions with the coefficients `slopes` (N, r, n) give, `loose` (N, r, n) what the relaxations
+    add to them, dealt out to the inputs by their share in the width of what was relaxed.
+    """
 
     low: Tensor
     high: Tensor
     bound: Tensor
+    linear: Tensor
+    slopes: Tensor
+    loose: Tensor
     known: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -46,13 +50,23 @@ class Boxes:
         return self.bound.amax(1)
 
     def take(self, at: Tensor) -> Boxes:
-        return Boxes(self.low[at], self.high[at], self.bound[at], {k: (a[at], b[at]) for k, (a, b) in self.known.items()})
+        return Boxes(
+            self.low[at],
+            self.high[at],
+            self.bound[at],
+            self.linear[at],
+            self.slopes[at],
+            self.loose[at],
+            {k: (a[at], b[at]) for k, (a, b) in self.known.items()},
+        )
 
 
 def joined(parts: Sequence[Boxes]) -> Boxes:
-    keys = set.intersection(*(set(p.known) for p in parts)) if parts else set()
+    parts = [p for p in parts if len(p)]
+    keys = set.intersection(*(set(p.known) for p in parts))
     known = {k: (torch.cat([p.known[k][0] for p in parts]), torch.cat([p.known[k][1] for p in parts])) for k in keys}
-    return Boxes(*(torch.cat([getattr(p, name) for p in parts]) for name in ("low", "high", "bound")), known)
+    low, high, bound, linear, slopes, loose = (torch.cat([getattr(p, name) for p in parts]) for name in ("low", "high", "bound", "linear", "slopes", "loose"))
+    return Boxes(low, high, bound, linear, slopes, loose, known)
 
 
 @dataclass(eq=False)
@@ -86,8 +100,8 @@ class Search:
         with single_threaded(), torch.no_grad():
             if not self.targets:
                 return State(0.0, 0.0, (low + high) / 2)
-            first, points = self.bounded(low[None], high[None], {})
-            lower, witness = self.attack(torch.cat([points, low[None], high[None]]))
+            first = self.bounded(low[None], high[None], {})
+            lower, witness = self.attack(torch.cat([corners(first), low[None], high[None]]))
             state = State(float(first.worst.max()), lower, witness, 1)
             waiting = first
             finished = 0.0
@@ -109,84 +123,81 @@ class Search:
                     parts = [waiting.take(c) for c in torch.chunk(chosen, self.jobs)]
                     found = work(lambda part, bar=bar: self.children(part, bar), parts)
                     finished = max(finished, bar)  # what the children leave out is known to be at most the bar
-                    state.boxes += sum(len(b) for b, _ in found)
-                    best, at = self.attack(torch.cat([p for _, p in found]))
+                    state.boxes += sum(map(len, found))
+                    best, at = self.attack(torch.cat([corners(b) for b in found]))
                     if best > state.lower:
                         state.lower, state.witness = best, at
-                    waiting = joined([waiting.take(rest), *(b for b, _ in found)])
+                    waiting = joined([waiting.take(rest), *found])
 
     def _bar(self, state: State) -> float:
         """Boxes with no more than this are done."""
         return self.goal if self.goal is not None else state.lower * CLOSE
 
-    def bounded(self, low: Tensor, high: Tensor, known: dict[int, tuple[Tensor, Tensor]]) -> tuple[Boxes, Tensor]:
-        """Boxes with bounds, and for each the corner where its worst linear bound is largest."""
-        boxes, coefficients, _ = self._bounded(low, high, known)
-        worst = coefficients[torch.arange(len(low)), boxes.bound.argmax(1)]
-        return boxes, torch.where(worst > 0, high, low)
+    def bounded(self, low: Tensor, high: Tensor, known: dict[int, tuple[Tensor, Tensor]]) -> Boxes:
+        """Boxes with bounds; `known` are bounds that hold on larger ones."""
+        ends = zip(torch.split(low, self.sizes, 1), torch.split(high, self.sizes, 1), strict=True)
+        found = evaluate(self.program, list(ends), known)
+        return Boxes(low, high, *self.outputs(found), found.refined)
 
-    def _bounded(self, low: Tensor, high: Tensor, known: dict[int, tuple[Tensor, Tensor]]) -> tuple[Boxes, Tensor, Tensor]:
-        found = evaluate(self.program, list(zip(low.split(self.sizes, 1), high.split(self.sizes, 1), strict=True)), known)
-        bound, coefficients, linear = self.outputs(found)
-        return Boxes(low, high, bound, found.refined), coefficients, linear
-
-    def outputs(self, found: Evaluation) -> tuple[Tensor, Tensor, Tensor]:
-        """Bounds of the signed outputs (N, 2 m), the coefficients of the inputs (N, 2 m, n), and the bounds that these coefficients give (N, 2 m)."""
-        bounds, coefficients, linear = [], [], []
+    def outputs(self, found: Evaluation) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Bounds of the signed outputs (N, 2 m), and the coefficients of the inputs (N, 2 m, n)."""
+        bounds, linear, coefficients, loose = [], [], [], []
         for target in self.targets:
             n, batch = self.program.nodes[target].size, len(found.bounds[target][0])
             eye = torch.eye(n, dtype=torch.float64)
             signed = torch.cat([eye, -eye])
             signed = signed if self.rows is None else signed[self.rows]
-            answer = upper(self.program, found, target, signed.expand(batch, *signed.shape))
+            answer = upper(self.program, found, target, signed.expand(batch, *signed.shape), loose=True)
             low, high = found.bounds[target]
             plain = torch.cat([high, -low], dim=1)
-            bounds.append(torch.minimum(answer.bound, plain if self.rows is None else plain[:, self.rows]))
             linear.append(answer.bound)
+            bounds.append(torch.minimum(answer.bound, plain if self.rows is None else plain[:, self.rows]))
             zeros = [torch.zeros(batch, len(signed), size, dtype=torch.float64) for size in self.sizes]
             coefficients.append(torch.cat([answer.coefficients.get(i, z) for i, z in zip(self.program.inputs, zeros, strict=True)], dim=2))
-        return torch.cat(bounds, 1), torch.cat(coefficients, 1), torch.cat(linear, 1)
+            way = torch.zeros(batch, len(signed), sum(self.sizes), dtype=torch.float64)
+            for number, gap in answer.loose.items():
+                reach = [found.reach[p] for p in self.program.nodes[number].parents if p in found.reach]
+                if reach:
+                    way = way + torch.matmul(gap, reach[-1])
+            loose.append(way)
+        return torch.cat(bounds, 1), torch.cat(linear, 1), torch.cat(coefficients, 1), torch.cat(loose, 1)
 
-    def children(self, boxes: Boxes, bar: float) -> tuple[Boxes, Tensor]:
+    def children(self, boxes: Boxes, bar: float) -> Boxes:
         """Both halves of what is left of each box."""
-        low, high = self._cut(boxes, bar)
-        width = high - low
-        gain = self.influence(boxes, bar) * width
-        at = torch.where(gain.amax(1) > 0, gain.argmax(1), width.argmax(1))[:, None]
-        middle = (low.gather(1, at) / 2 + high.gather(1, at) / 2).clamp(low.gather(1, at), high.gather(1, at))
-        left, right = high.scatter(1, at, middle), low.scatter(1, at, middle)
-        known = {k: (torch.cat([a, a]), torch.cat([b, b])) for k, (a, b) in boxes.known.items() if k >= 0}
-        done, coefficients, linear = self._bounded(torch.cat([low, right]), torch.cat([left, high]), known)
-        worst = coefficients[torch.arange(len(done)), done.bound.argmax(1)]
-        points = torch.where(worst > 0, done.high, done.low)
-        done.bound = torch.minimum(done.bound, torch.cat([boxes.bound, boxes.bound]))
-        done.known[-1] = (coefficients, linear)
-        return done, points
+        low, high = cut(boxes, bar)
+        at = self.split(boxes, low, high, bar)[:, None]
+        below, above = low.gather(1, at), high.gather(1, at)
+        middle = torch.clamp(below / 2 + above / 2, below, above)
+        halves = torch.cat([low, low.scatter(1, at, middle)]), torch.cat([high.scatter(1, at, middle), high])
+        found = self.bounded(*halves, {k: (torch.cat([a, a]), torch.cat([b, b])) for k, (a, b) in boxes.known.items()})
+        found.bound = torch.minimum(found.bound, torch.cat([boxes.bound, boxes.bound]))
+        return found
 
-    def influence(self, boxes: Boxes, bar: float) -> Tensor:
-        coefficients = boxes.known.get(-1)
-        if coefficients is None:
-            return torch.ones_like(boxes.low)
+    def split(self, boxes: Boxes, low: Tensor, high: Tensor, bar: float) -> Tensor:
+        """The input along which the bounds above the bar change most."""
         over = (boxes.bound - bar).clamp(min=0)
-        return (coefficients[0].abs() * over[..., None]).sum(1)
+        gain = ((boxes.slopes.abs() * (high - low)[:, None] + boxes.loose) * over[..., None]).sum(1)
+        return torch.where(gain.amax(1) > 0, gain.argmax(1), (high - low).argmax(1))
 
-    def _cut(self, boxes: Boxes, bar: float) -> tuple[Tensor, Tensor]:
-        """The part of each box in which a linear bound passes the bar, a little larger. The room is that of the linear bound itself, not of a better one."""
-        coefficients = boxes.known.get(-1)
-        if coefficients is None:
-            return boxes.low, boxes.high
-        a, linear = coefficients
-        room = (linear - bar)[..., None]
-        reach = torch.where(a == 0, math.inf, room / a.abs().clamp(min=1e-300)) * (1 + 2.0**-30)
-        low, high = boxes.low[:, None], boxes.high[:, None]
-        from_high, from_low = torch.maximum(low, high - reach), torch.minimum(high, low + reach)
-        begin = torch.where(a > 0, from_high, low)
-        end = torch.where(a < 0, from_low, high)
-        over = (boxes.bound > bar)[..., None]
-        begin = torch.where(over, begin, math.inf).amin(1)
-        end = torch.where(over, end, -math.inf).amax(1)
-        slack = 2.0**-40 * (boxes.low.abs() + boxes.high.abs())
-        return torch.maximum(boxes.low, begin - slack), torch.minimum(boxes.high, end + slack)
+
+def corners(boxes: Boxes) -> Tensor:
+    """For each box the corner where its worst linear bound is largest."""
+    worst = boxes.slopes[torch.arange(len(boxes)), boxes.bound.argmax(1)]
+    return torch.where(worst > 0, boxes.high, boxes.low)
+
+
+def cut(boxes: Boxes, bar: float) -> tuple[Tensor, Tensor]:
+    """The part of each box in which a linear bound passes the bar, a little larger. The room is that of the linear bound itself, not of a better one."""
+    room = (boxes.linear - bar)[..., None]
+    over = (boxes.bound > bar)[..., None]
+    reach = torch.where(boxes.slopes == 0, math.inf, room / boxes.slopes.abs().clamp(min=1e-300)) * (1 + 2.0**-30)
+    low, high = boxes.low[:, None], boxes.high[:, None]
+    begin = torch.where(boxes.slopes > 0, torch.maximum(low, high - reach), low)
+    end = torch.where(boxes.slopes < 0, torch.minimum(high, low + reach), high)
+    begin = torch.where(over, begin, math.inf).amin(1)
+    end = torch.where(over, end, -math.inf).amax(1)
+    slack = 2.0**-40 * (boxes.low.abs() + boxes.high.abs())
+    return torch.maximum(boxes.low, begin - slack), torch.minimum(boxes.high, end + slack)
 
 
 @contextmanager
@@ -209,6 +220,3 @@ def _workers(jobs: int) -> Any:
 
     with Parallel(n_jobs=jobs, prefer="threads") as pool:
         yield lambda function, parts: pool(delayed(function)(p) for p in parts)
-
-
-__all__ = ["Boxes", "NoBound", "Search", "State", "np", "single_threaded"]

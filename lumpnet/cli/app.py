@@ -133,3 +133,25 @@ def check(
 
     with failing_politely():
         raise typer.Exit(run(original, reduced, certificate, smt=smt, json=json, quiet=quiet))
+
+
+@app.command()
+def prune(
+    model: Path,
+    method: Annotated[str, typer.Option(help="The pruning method; a wrong name lists all.")],
+    keep: Annotated[float, typer.Option(help="The share of units (or weights) that stay, layer by layer, rounded up.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The pruned network file.")],
+    data: Annotated[Path | None, typer.Option(help="For methods that look at examples: X.npy, or FILE.npz with arrays by input name and labels.")] = None,
+    seed: Annotated[int, typer.Option(help="The seed of whatever the method draws.")] = 0,
+    option: Annotated[Optional[list[str]], typer.Option(help="An option of the method, NAME=VALUE; may be repeated.")] = None,  # noqa: UP045
+    weights: Weights = None,
+    input_shape: Shapes = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Prune by a method of the literature, and remove exactly what that made redundant; the function changes."""
+    from lumpnet.cli.model import Given
+    from lumpnet.cli.prune import prune as run
+
+    with failing_politely():
+        raise typer.Exit(run(Given(str(model), weights, input_shape or []), method, keep, data, seed, option or [], out, json=json, quiet=quiet))

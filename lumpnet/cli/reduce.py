@@ -15,6 +15,7 @@ from lumpnet.bounds import CLAIM
 from lumpnet.cli.console import above, below, count, fail, out, percent, print_json, printable, progress, visible
 from lumpnet.cli.model import Given
 from lumpnet.domain import read_domain
+from lumpnet.pruning import Pruning
 from lumpnet.quotient.explain import RULES
 
 
@@ -91,7 +92,7 @@ def _entry(title: str, text: str) -> None:
         out.print(f"  {title if k == 0 else '':<10} {printable(line)}", soft_wrap=True)
 
 
-def print_sizes(result: Reduction) -> None:
+def print_sizes(result: Reduction | Pruning) -> None:
     before, after = result.original.size, result.network.size
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "before", "after", ""):

@@ -361,14 +361,15 @@ class _Search:
 
 def _tied(all_sites: list[Site]) -> list[tuple[Site, Site]]:
     """Pairs of nodes of one kind that share a tensor, in order."""
-    return [(a, b) for a, b in _sharing(all_sites) if a.node.kind == b.node.kind]
+    return [(a, b) for a, b in sharing(all_sites) if a.node.kind == b.node.kind]
 
 
 def crossed(all_sites: Sequence[Site]) -> list[tuple[Site, Site]]:
     """Pairs of nodes of different kinds that share a tensor (an embedding and an output layer), in order."""
-    return [(a, b) for a, b in _sharing(all_sites) if a.node.kind != b.node.kind]
+    return [(a, b) for a, b in sharing(all_sites) if a.node.kind != b.node.kind]
 
 
-def _sharing(all_sites: Sequence[Site]) -> list[tuple[Site, Site]]:
+def sharing(all_sites: Sequence[Site]) -> list[tuple[Site, Site]]:
+    """Pairs of nodes that share a tensor and make or mix units, in order."""
     users = [s for s in all_sites if s.node.params and get(s.node.kind).counts_units]
     return [(a, b) for a, b in combinations(users, 2) if set(a.node.params.values()) & set(b.node.params.values())]

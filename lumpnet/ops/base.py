@@ -19,6 +19,8 @@ from lumpnet.ir import Node, Shape
 from lumpnet.partition import Demand, Lumping, discrete, everything
 
 Params = dict[str, np.ndarray]
+ParamAxes = dict[str, tuple[int | None, int | None]]
+"""By parameter role: the axis along which it has one entry for every unit of the output, and the one for every unit of the operand (None: none)."""
 T = TypeVar("T")
 
 
@@ -161,6 +163,14 @@ class Op:
     def rounding_cost(self, site: Site, members: np.ndarray, scales: np.ndarray, out: Kept, dtype: str) -> int:
         """How many weights would be rounded if these units of the operand became one column with these scales."""
         return 0
+
+    def param_axes(self, site: Site) -> ParamAxes | None:
+        """Where the parameters have one entry a unit; None where they are not cut like that.
+
+        With zeros at a unit of the operand's axis the node does not read it; with equal entries at two units of the
+        output's axis these are equal, if the units that they share columns with are.
+        """
+        return None if site.params else {}
 
     def choices(self, site: Site) -> int | None:
         """How many integers, from 0, the operand may be; None where it holds real numbers."""

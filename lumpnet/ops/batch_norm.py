@@ -16,7 +16,7 @@ import numpy as np
 from lumpnet.errors import GraphError, NoExactValue
 from lumpnet.exact import ONE, ZERO, Number, SquareClasses, Surd, fractions, square_root, surd
 from lumpnet.ir import Shape
-from lumpnet.ops.base import Kept, Params, Piece, Site
+from lumpnet.ops.base import Kept, ParamAxes, Params, Piece, Site
 from lumpnet.ops.registry import register
 from lumpnet.ops.unary import Image, Unary
 
@@ -76,6 +76,9 @@ class BatchNorm(Unary):
 
     def rescale(self, site: Site, unit: int, scale: Fraction) -> Fraction:
         return scale * _split(site, unit)[0] / (_gamma(site, unit) or ONE)
+
+    def param_axes(self, site: Site) -> ParamAxes | None:
+        return dict.fromkeys(("weight", "bias", "mean", "var"), (0, None))
 
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
         params = {role: p if role == "num_batches_tracked" else p[out.units] for role, p in site.params.items()}

@@ -15,7 +15,7 @@ import numpy as np
 from lumpnet.errors import GraphError
 from lumpnet.exact import ZERO, constant_array
 from lumpnet.ir import Shape
-from lumpnet.ops.base import Kept, Op, Params, Piece, Site
+from lumpnet.ops.base import Kept, Op, ParamAxes, Params, Piece, Site
 from lumpnet.ops.registry import register
 from lumpnet.partition import Demand, Lumping, normal_form
 
@@ -51,6 +51,9 @@ class Constant(Op):
 
     def alive(self, site: Site, ins: Sequence[Lumping], out: Lumping, alive_out: np.ndarray) -> list[np.ndarray]:
         return [np.zeros(len(ins[0]), dtype=bool)]
+
+    def param_axes(self, site: Site) -> ParamAxes | None:
+        return {"value": (0, None)}
 
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
         return constant_piece(site, len(out.units), site.params["value"][out.units])

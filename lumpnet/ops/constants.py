@@ -11,7 +11,7 @@ import numpy as np
 from lumpnet.errors import GraphError
 from lumpnet.exact import ZERO, Number, Surd
 from lumpnet.ir import Shape
-from lumpnet.ops.base import Kept, Piece, Site
+from lumpnet.ops.base import Kept, ParamAxes, Piece, Site
 from lumpnet.ops.registry import register
 from lumpnet.ops.unary import Elementwise, Image
 
@@ -36,6 +36,9 @@ class _WithConstant(Elementwise):
         if tensor.ndim:
             shape[site.attrs["axis"]] = -1
         return tensor.reshape(shape)
+
+    def param_axes(self, site: Site) -> ParamAxes | None:
+        return {self.role: (0 if site.params[self.role].ndim else None, None)}
 
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
         tensor = site.params[self.role]

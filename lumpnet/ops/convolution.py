@@ -9,7 +9,7 @@ import numpy as np
 from lumpnet.exact import Collapsed
 from lumpnet.ops import rows
 from lumpnet.ops.affine import Affine
-from lumpnet.ops.base import Kept, Op, Piece, Site
+from lumpnet.ops.base import Kept, Op, ParamAxes, Piece, Site
 from lumpnet.ops.grouped import Depthwise, Wide
 from lumpnet.ops.kernels import Kernel
 from lumpnet.partition import Demand, Lumping
@@ -78,6 +78,9 @@ class Convolution(Op):
 
     def rounded(self, site: Site, mask: np.ndarray) -> np.ndarray:
         return self.rules(site).rounded(site, mask)
+
+    def param_axes(self, site: Site) -> ParamAxes | None:
+        return self.kernel.param_axes(site)
 
     def multiply_adds(self, site: Site) -> int:
         return int(site.params["weight"].size) * self.kernel.positions(site)

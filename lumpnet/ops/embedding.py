@@ -16,7 +16,7 @@ from lumpnet.exact import ONE, Merge, Scaled, constant_array, fractions, integer
 from lumpnet.exact.fingerprint import P, residues
 from lumpnet.ir import Shape
 from lumpnet.ops import rows
-from lumpnet.ops.base import Kept, Op, Params, Piece, Site
+from lumpnet.ops.base import Kept, Op, ParamAxes, Params, Piece, Site
 from lumpnet.ops.registry import register
 from lumpnet.partition import Demand, Lumping, normal_form
 
@@ -42,6 +42,9 @@ class Embedding(Op):
 
     def unit_axis(self, site: Site) -> int | None:
         return len(site.shape) - 1
+
+    def param_axes(self, site: Site) -> ParamAxes | None:
+        return {"weight": (1, None)}
 
     def choices(self, site: Site) -> int | None:
         return len(site.params["weight"])

@@ -14,7 +14,7 @@ import numpy as np
 
 from lumpnet.exact import Collapsed, integers
 from lumpnet.ops import windows
-from lumpnet.ops.base import Site
+from lumpnet.ops.base import ParamAxes, Site
 from lumpnet.ops.rows import ALL, Taps, Uneven
 
 
@@ -42,6 +42,10 @@ class Kernel:
     def positions(self, site: Site) -> int:
         """How often every weight is used."""
         return int(np.prod(_sizes(site.shape), dtype=np.int64))
+
+    def param_axes(self, site: Site) -> ParamAxes | None:
+        """In groups, the second axis counts within a group."""
+        return {"weight": (0, 1 if site.attrs["groups"] == 1 else None), "bias": (0, None)}
 
 
 class Transposed(Kernel):
@@ -85,6 +89,11 @@ class Transposed(Kernel):
 
     def positions(self, site: Site) -> int:
         return int(np.prod(_sizes(site.in_shapes[0]), dtype=np.int64))
+
+    def param_axes(self, site: Site) -> ParamAxes | None:
+        if site.attrs["groups"] == 1:
+            return {"weight": (1, 0), "bias": (0, None)}
+        return {"weight": (0, None), "bias": (0, None)} if site.params["weight"].shape[:2] == (site.units, 1) else None
 
     def _tables(self, site: Site) -> list[np.ndarray]:
         """Per spatial axis the distinct sets of taps that output positions read, the first position's first."""

@@ -10,7 +10,7 @@ import numpy as np
 from lumpnet.errors import GraphError
 from lumpnet.ir import Shape
 from lumpnet.ops.affine import Affine
-from lumpnet.ops.base import Params, Site
+from lumpnet.ops.base import ParamAxes, Params, Site
 from lumpnet.ops.registry import register
 
 
@@ -35,3 +35,6 @@ class Linear(Affine):
 
     def why_pinned(self, site: Site) -> str:
         return f"acts on the last axis while the operand's units lie on axis {site.in_axes[0]}"
+
+    def param_axes(self, site: Site) -> ParamAxes | None:
+        return {"weight": (0, 1), "bias": (0, None)}

@@ -10,7 +10,7 @@ import numpy as np
 from lumpnet.errors import GraphError
 from lumpnet.exact import ZERO, Number, Surd, sign
 from lumpnet.ir import Shape
-from lumpnet.ops.base import Kept, Params, Piece, Site
+from lumpnet.ops.base import Kept, ParamAxes, Params, Piece, Site
 from lumpnet.ops.registry import register
 from lumpnet.ops.unary import Elementwise, Image
 
@@ -48,6 +48,9 @@ class PRelu(Elementwise):
             return c
         slope = self.slope(site, unit)
         return c.times(slope) if isinstance(c, Surd) else c * slope
+
+    def param_axes(self, site: Site) -> ParamAxes | None:
+        return {"slope": (0 if len(site.params["slope"]) > 1 else None, None)}
 
     def quotient(self, site: Site, ins: Sequence[Kept], out: Kept) -> Piece:
         stored = site.params["slope"]

@@ -18,7 +18,7 @@ from lumpnet.exact import Collapsed, Scaled, Surd, fractions
 from lumpnet.ir import Shape
 from lumpnet.ops import hidden, rows
 from lumpnet.ops.affine import stack
-from lumpnet.ops.base import Kept, Op, Params, Piece, Site, claimed
+from lumpnet.ops.base import Kept, Op, ParamAxes, Params, Piece, Site, claimed
 from lumpnet.ops.hidden import Form
 from lumpnet.ops.unary import default_keep
 from lumpnet.partition import Demand, Lumping
@@ -94,6 +94,10 @@ class Recurrent(Op):
 
     def alive(self, site: Site, ins: Sequence[Lumping], out: Lumping, alive_out: np.ndarray) -> list[np.ndarray]:
         return [rows.alive(_by_unit(site, "weight_ih", self.gates), ins[0], rows.observed(out, alive_out))]
+
+    def param_axes(self, site: Site) -> ParamAxes | None:
+        """A hidden unit has entries in every gate and, as it reads itself, in columns too: no one axis has them."""
+        return {"weight_ih": (None, 1)}
 
     def revives(self, site: Site, out: Lumping, alive_out: np.ndarray) -> np.ndarray:
         """Units that an observed unit reads at the next step."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from lumpnet.audit.matching import matched
-from lumpnet.audit.search import Boxes, Search
+from lumpnet.audit.search import Boxes, Search, cut
 from lumpnet.bounds.relaxed import Program, both, evaluate, pair, relaxations, tape, upper
 from lumpnet.bounds.relaxed.maps import Dense, Gather
 from lumpnet.bounds.relaxed.program import Affine, Input, Node
@@ -83,10 +83,10 @@ def test_what_is_cut_off_counts_in_the_upper_end() -> None:
     """Children are what is left of a box; of the rest it is only known that it does not pass the bar."""
 
     class Cutting(Search):
-        def children(self, boxes: Boxes, bar: float) -> tuple[Boxes, torch.Tensor]:
-            left, points = super().children(boxes, bar)
+        def children(self, boxes: Boxes, bar: float) -> Boxes:
+            left = super().children(boxes, bar)
             left.bound = torch.zeros_like(left.bound)  # as if all that matters had been cut off
-            return left, points
+            return left
 
     one, two = chain([1], linear([[1.0]]), RELU), chain([1], linear([[2.0]]), RELU)
     search = Cutting(program(one, two), lambda x: (0.0, x[0]), goal=0.75)
@@ -96,12 +96,10 @@ def test_what_is_cut_off_counts_in_the_upper_end() -> None:
 
 def test_a_linear_bound_cuts_by_its_own_height() -> None:
     """Where an interval is the better bound, the line's own coefficients reach as far as the line is high: bound 1.1, line 10 - distance, bar 1."""
-    one, two = chain([1], linear([[1.0]])), chain([1], linear([[2.0]]))
-    search = Search(program(one, two), lambda x: (0.0, x[0]))
     low, high = torch.tensor([[-1.0]], dtype=torch.float64), torch.tensor([[1.0]], dtype=torch.float64)
     line = torch.tensor([[10.0, 10.0]], dtype=torch.float64)
-    boxes = Boxes(low, high, torch.tensor([[1.1, 0.0]], dtype=torch.float64), {-1: (torch.ones(1, 2, 1, dtype=torch.float64), line)})
-    begin, end = search._cut(boxes, 1.0)
+    ones = torch.ones(1, 2, 1, dtype=torch.float64)
+    begin, end = cut(Boxes(low, high, torch.tensor([[1.1, 0.0]], dtype=torch.float64), line, ones, ones), 1.0)
     assert begin <= -1
     assert end >= 1
 

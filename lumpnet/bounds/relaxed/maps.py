@@ -137,7 +137,10 @@ class Gather(Map):
 
 @dataclass(eq=False)
 class Function(Map):
-    """A linear function of torch on a batch of arrays, whose transpose torch knows: convolutions, averages. `run(x, w)` reads the weight it is given; equal `what` means equal `run`."""
+    """A linear function of torch on a batch of arrays, whose transpose torch knows: convolutions, averages.
+
+    `run(x, w)` reads the weight it is given; equal `what` means equal `run`.
+    """
 
     run: Callable[[Tensor, Tensor | None], Tensor]
     in_shape: tuple[int, ...]

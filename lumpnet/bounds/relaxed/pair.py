@@ -31,7 +31,10 @@ U = 2.0**-53
 
 @dataclass(frozen=True, eq=False)
 class Relation:
-    """`x[i] = scale[i] y[of[i]] + offset[i]` for the entries of two flat values; `of[i]` is -1 where x[i] is the constant. Scales and offsets are floats, meant exactly."""
+    """`x[i] = scale[i] y[of[i]] + offset[i]` for the entries of two flat values; `of[i]` is -1 where x[i] is the constant.
+
+    Scales and offsets are floats, meant exactly.
+    """
 
     of: Tensor
     scale: Tensor
@@ -70,7 +73,8 @@ class Units:
         wide[axis] = -1
         of, scale, offset = (np.broadcast_to(v.reshape(wide), shape) for v in (self.of, self.scale, self.offset))
         index = np.where(of < 0, -1, taken).reshape(-1)
-        return Relation(torch.from_numpy(index), *(torch.from_numpy(np.array(v, dtype=np.float64).reshape(-1)) for v in (scale, offset)), n)
+        factor, shift = (torch.from_numpy(np.array(v, dtype=np.float64).reshape(-1)) for v in (scale, offset))
+        return Relation(torch.from_numpy(index), factor, shift, n)
 
 
 Match = Mapping[str, tuple[str, Units | None]]
@@ -229,7 +233,7 @@ class _Pair:
 
     def _affine_difference(self, number: int, step: Step, partner: Step) -> int | None:
         out = self.relation(number)
-        assert out is not None and step.bias is not None and step.off is not None and partner.bias is not None and partner.off is not None
+        assert out is not None
         operands = [self.relation(p) if p in self.with_ else None for p in step.parents]
         alike = _alike(step, partner) and out.plain and all(o is not None and o.plain for o in operands)
         alike = alike and all(self.with_[p][0] == q for p, q in zip(step.parents, partner.parents, strict=True))
@@ -273,10 +277,9 @@ class _Pair:
         eye = Gather(torch.arange(n), n)
         return self._affine([(x, eye, True), (y, _minus(relation.operator), True)], n, -relation.offset, torch.zeros(n), origin)
 
-    def _function(self, step: Step, ds: Sequence[int | None]) -> Node:
+    def _function(self, step: Step, deviations: Sequence[int | None]) -> Node:
         zs = [self.expanded(p) for p in step.parents]
-        sizes = [self.nodes[z].size for z in zs]
-        ds = [self._zero(n) if d is None else d for d, n in zip(ds, sizes, strict=True)]
+        ds = [self._zero(self.nodes[z].size) if d is None else d for d, z in zip(deviations, zs, strict=True)]
         match step.kind:
             case "relu":
                 return Nonlinear(step.size, (ds[0], zs[0]), lambda x: relax.relu_difference(x[0], x[1]), unstable)

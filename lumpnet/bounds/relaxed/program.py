@@ -38,6 +38,8 @@ TINY = 2.0**-400
 HUGE = 2.0**300
 ELEMENTS = 1 << 24
 """Coefficients held at once by one substitution."""
+FEW = 64
+"""Inputs up to which `Evaluation.reach` is kept."""
 
 
 class Node:
@@ -56,7 +58,10 @@ class Input(Node):
 
 @dataclass(eq=False)
 class Affine(Node):
-    """`sum maps[k] parents[k] + bias`, the bias at most `off` wrong. `residual` marks the terms (and `bias_residual` the bias) by which two networks differ at `origin`."""
+    """`sum maps[k] parents[k] + bias`, the bias at most `off` wrong.
+
+    `residual` marks the terms (and `bias_residual` the bias) by which two networks differ at `origin`.
+    """
 
     size: int
     parents: tuple[int, ...]
@@ -107,17 +112,21 @@ class Evaluation:
     bounds: list[Bounds]
     lines: dict[int, Lines] = field(default_factory=dict)
     sizes: dict[int, Tensor] = field(default_factory=dict)
+    gaps: dict[int, Tensor] = field(default_factory=dict)
     refined: dict[int, Bounds] = field(default_factory=dict)
     crowd: int = 0
+    reach: dict[int, Tensor] = field(default_factory=dict)
+    """Of refined entries the share that each input has in the width of their bounds (B, n, inputs), where the inputs are few."""
 
 
 @dataclass(eq=False)
 class Upper:
-    """Upper bounds (B, K), the coefficients of the inputs, and what each operator's residual adds to them at most."""
+    """Upper bounds (B, K), the coefficients of the inputs, what each operator's residual adds to them at most, and what each relaxation does (B, K, n)."""
 
     bound: Tensor
     coefficients: dict[int, Tensor]
     shares: dict[str, Tensor]
+    loose: dict[int, Tensor]
 
 
 def evaluate(program: Program, boxes: Sequence[Bounds], prior: dict[int, Bounds] | None = None, refine: bool = True) -> Evaluation:
@@ -135,19 +144,21 @@ def evaluate(program: Program, boxes: Sequence[Bounds], prior: dict[int, Bounds]
                 _refine(program, node, found)
             found.bounds[number], found.lines[number] = node.relax([found.bounds[p] for p in node.parents])
             found.sizes[number] = _line_sizes(found.lines[number], [_most(found.bounds[p]) for p in node.parents])
+            found.gaps[number] = _gap(found.lines[number], [found.bounds[p] for p in node.parents])
         if not bool((_most(found.bounds[number]) < HUGE).all()):
             raise NoBound("bounds", "values beyond 2^300, or none", "values of moderate size", "a smaller domain")
     return found
 
 
-def upper(program: Program, found: Evaluation, target: int, rows: Tensor, trace: bool = False) -> Upper:
-    """Bounds above `rows` (B, K, n) of a value, by substitution down to the inputs."""
+def upper(program: Program, found: Evaluation, target: int, rows: Tensor, trace: bool = False, loose: bool = False) -> Upper:
+    """Bounds above `rows` (B, K, n) of a value, by substitution down to the inputs. `trace` asks for shares, `loose` for what relaxations do."""
     some = found.bounds[target][0]
     const = torch.zeros(rows.shape[:2], dtype=torch.float64, device=some.device)
     slack = torch.zeros_like(const)
     held: dict[int, Tensor] = {target: rows}
     shares: dict[str, Tensor] = {}
     ends: dict[int, Tensor] = {}
+    widths: dict[int, Tensor] = {}
     for number in range(target, -1, -1):
         a = held.pop(number, None)
         if a is None:
@@ -159,6 +170,8 @@ def upper(program: Program, found: Evaluation, target: int, rows: Tensor, trace:
         if isinstance(node, Affine):
             const, slack = _through_affine(node, number, a, held, found, const, slack, shares if trace else None)
         else:
+            if loose and number in found.gaps:
+                widths[number] = a.abs() * found.gaps[number][:, None]
             const, slack = _through_lines(node, number, a, held, found, const, slack)
     for number, a in ends.items():
         low, high = found.bounds[number]
@@ -169,7 +182,7 @@ def upper(program: Program, found: Evaluation, target: int, rows: Tensor, trace:
         const = const + _dot(a, middle) + spread
         slack = slack + (2 * a.shape[-1] + 16) * U * weight + 8 * U * const.abs()
     bound = const + slack * RAISED + (TINY + 4 * U * const.abs())
-    return Upper(torch.nan_to_num(bound, nan=torch.inf), ends, shares)
+    return Upper(torch.nan_to_num(bound, nan=torch.inf), ends, shares, widths)
 
 
 def both(program: Program, found: Evaluation, target: int, trace: bool = False) -> tuple[Bounds, Upper]:
@@ -209,7 +222,7 @@ def _through_affine(
 ) -> tuple[Tensor, Tensor]:
     slack = slack + U * _dot(a.abs(), found.sizes[number])
     if shares is not None and any((*node.residual, node.bias_residual)):
-        shares[node.origin] = shares.get(node.origin, torch.zeros_like(const)) + (a @ node.bias if node.bias_residual else 0)
+        shares[node.origin] = shares.get(node.origin, torch.zeros_like(const)) + (a @ node.bias if node.bias_residual else torch.zeros_like(const))
     for k, (parent, operator) in enumerate(zip(node.parents, node.maps, strict=True)):
         b = operator.back(a)
         if shares is not None and node.residual and node.residual[k]:
@@ -229,7 +242,8 @@ def _through_lines(node: Node, number: int, a: Tensor, held: dict[int, Tensor], 
         high, low = lines.high[k], lines.low[k]
         if high is None and low is None:
             continue
-        b = (positive * high[:, None] if high is not None else 0) + (negative * low[:, None] if low is not None else 0)
+        zero = torch.zeros((), dtype=a.dtype)
+        b = (zero if high is None else positive * high[:, None]) + (zero if low is None else negative * low[:, None])
         held[parent] = held[parent] + b if parent in held else b
     const = const + _dot(positive, lines.over) + _dot(negative, lines.under)
     return const, slack + 4 * U * const.abs()
@@ -254,6 +268,10 @@ def _rows(program: Program, found: Evaluation, target: int, wanted: Tensor) -> B
     widest = max(node.size for node in program.nodes[: target + 1])
     order = torch.argsort(wanted.int(), dim=1, descending=True, stable=True)[:, : int(counts.max())]
     batch = len(low)
+    inputs = sum(program.nodes[i].size for i in program.inputs)
+    shares = torch.zeros(*low.shape, inputs, dtype=torch.float64) if inputs <= FEW else None
+    if shares is not None:
+        found.reach[target] = shares
     boxes = max(1, min(batch, ELEMENTS // (2 * widest * order.shape[1]) or 1))
     rows = max(1, ELEMENTS // (2 * widest * boxes))
     for b in range(0, batch, boxes):
@@ -261,11 +279,27 @@ def _rows(program: Program, found: Evaluation, target: int, wanted: Tensor) -> B
         for k in range(0, order.shape[1], rows):
             index = order[b : b + boxes, k : k + rows]
             a = torch.nn.functional.one_hot(index, program.nodes[target].size).double()
-            bound = upper(program, part, target, torch.cat([a, -a], dim=1)).bound
-            n = index.shape[1]
+            answer = upper(program, part, target, torch.cat([a, -a], dim=1))
+            bound, n = answer.bound, index.shape[1]
+            if shares is not None:
+                spread = _spread(program, part, answer, n)
+                shares[b : b + boxes].scatter_(1, index[..., None].expand_as(spread), spread)
             high[b : b + boxes].scatter_reduce_(1, index, bound[:, :n], "amin")
             low[b : b + boxes].scatter_reduce_(1, index, -bound[:, n:], "amax")
     return _met((low, high), found.bounds[target])
+
+
+def _spread(program: Program, found: Evaluation, answer: Upper, rows: int) -> Tensor:
+    """The share of each input in the width between lower and upper bounds, (B, rows, inputs)."""
+    shares = []
+    for number in program.inputs:
+        low, high = found.bounds[number]
+        a = answer.coefficients.get(number)
+        shares.append(
+            torch.zeros(len(low), rows, low.shape[1], dtype=low.dtype) if a is None else (a[:, :rows].abs() + a[:, rows:].abs()) * (high - low)[:, None]
+        )
+    spread = torch.cat(shares, 2)
+    return spread / spread.sum(2, keepdim=True).clamp(min=1e-300)
 
 
 def _part(found: Evaluation, start: int, stop: int) -> Evaluation:
@@ -273,9 +307,8 @@ def _part(found: Evaluation, start: int, stop: int) -> Evaluation:
         return None if x is None else x[start:stop]
 
     lines = {k: Lines([cut(s) for s in v.low], [cut(s) for s in v.high], cut(v.under), cut(v.over)) for k, v in found.lines.items()}
-    return Evaluation(
-        [None if b is None else (cut(b[0]), cut(b[1])) for b in found.bounds], lines, {k: cut(v) for k, v in found.sizes.items()}, crowd=found.crowd
-    )  # type: ignore[misc]
+    bounds: Any = [None if b is None else (cut(b[0]), cut(b[1])) for b in found.bounds]
+    return Evaluation(bounds, lines, {k: cut(v) for k, v in found.sizes.items()}, crowd=found.crowd)
 
 
 def _line_sizes(lines: Lines, most: Sequence[Tensor]) -> Tensor:
@@ -286,6 +319,15 @@ def _line_sizes(lines: Lines, most: Sequence[Tensor]) -> Tensor:
         if slopes:
             size = size + (slopes[0] if len(slopes) == 1 else torch.maximum(*slopes)) * m
     return size
+
+
+def _gap(lines: Lines, operands: Sequence[Bounds]) -> Tensor:
+    """How far both lines are apart in the middle of the operands."""
+    gap = lines.over - lines.under
+    for high, low, (a, b) in zip(lines.high, lines.low, operands, strict=True):
+        if high is not None and low is not None:
+            gap = gap + (high - low) * (a + b) / 2
+    return gap.clamp(min=0)
 
 
 def _met(one: Bounds, two: Bounds | None) -> Bounds:
@@ -315,7 +357,7 @@ def unstable(operands: Sequence[Bounds]) -> Tensor:
     """Where the last operand, with all others added, may have either sign."""
     low, high = sum(o[0] for o in operands), sum(o[1] for o in operands)
     (a, b) = operands[-1]
-    return (torch.minimum(low, a) < 0) & (torch.maximum(high, b) > 0)  # type: ignore[arg-type, call-overload, no-any-return]
+    return (torch.minimum(low, a) < 0) & (torch.maximum(high, b) > 0)  # type: ignore[arg-type]
 
 
 def everywhere(operands: Sequence[Bounds]) -> Tensor:
@@ -326,7 +368,6 @@ def plain(step: Step, parents: tuple[int, ...]) -> Node:
     """The node of one network's step."""
     match step.kind:
         case "affine":
-            assert step.bias is not None and step.off is not None
             return Affine(step.size, parents, step.maps, step.bias, step.off, step.origin[0])
         case "relu":
             return Nonlinear(step.size, parents, lambda x: relax.relu(x[0]), unstable)

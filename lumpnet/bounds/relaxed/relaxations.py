@@ -71,16 +71,15 @@ def relu_difference(d: Bounds, z: Bounds) -> tuple[Bounds, Lines]:
     hi, lo = torch.where(dead, zero, torch.where(active, du, hi)), torch.where(dead, zero, torch.where(active, dl, lo))
 
     middle_d, middle_z = (dl + du) / 2, (lz + uz) / 2
-    _, (fz,) = _single(lz, uz)
-    _, (fx,) = _single(lx, ux)
+    fz, fx = _single(lz, uz), _single(lx, ux)
     high = _Choice(middle_d, middle_z, upper=True)
     high.offer(up[0], zero, up[1])
     high.offer(zero, zero, cap)
-    high.offer(fx[1], fx[1] - fz[0], fx[3] + nudge, fz[0], (fx[1], fz[0]))
+    high.offer(fx[1], fx[1] - fz[0], fx[2] + nudge)
     low = _Choice(middle_d, middle_z, upper=False)
     low.offer(down[0], zero, -down[1])
     low.offer(zero, zero, floor)
-    low.offer(fx[0], fx[0] - fz[1], -fz[3] - nudge, fz[1], (fx[0], fz[1]))
+    low.offer(fx[0], fx[0] - fz[1], -fz[2] - nudge)
     for choice in (low, high):
         choice.fix(active, one, zero, zero)
         choice.fix(dead, zero, zero, zero)
@@ -101,10 +100,13 @@ def _rise(dl: Tensor, du: Tensor, lz: Tensor, uz: Tensor, nudge: Tensor) -> tupl
     return slope, offset, at_low, at_high
 
 
-def _single(low: Tensor, top: Tensor) -> tuple[Bounds, tuple[tuple[Tensor, Tensor, Tensor, Tensor]]]:
-    bounds, lines = relu((low, top))
-    assert lines.low[0] is not None and lines.high[0] is not None
-    return bounds, ((lines.low[0], lines.high[0], lines.under, lines.over),)
+def _single(low: Tensor, top: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The lower and the upper slope of one relu, and the upper offset; the lower one is 0."""
+    lines = relu((low, top))[1]
+    (flat,), (steep,) = lines.low, lines.high
+    assert flat is not None
+    assert steep is not None
+    return flat, steep, lines.over
 
 
 class _Choice:
@@ -117,7 +119,7 @@ class _Choice:
         self.offset: Tensor
         self.value: Tensor | None = None
 
-    def offer(self, d: Tensor, z: Tensor, offset: Tensor, *unused: object) -> None:
+    def offer(self, d: Tensor, z: Tensor, offset: Tensor) -> None:
         value = d * self.at[0] + z * self.at[1] + offset
         if self.value is None:
             self.d, self.z, self.offset, self.value = d, z, offset, value

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -45,8 +45,8 @@ class Step:
     origin: tuple[str, int]
     site: Site | None = None
     maps: tuple[Map, ...] = ()
-    bias: Tensor | None = None
-    off: Tensor | None = None
+    bias: Tensor = field(default_factory=lambda: torch.zeros(0))
+    off: Tensor = field(default_factory=lambda: torch.zeros(0))
 
     @property
     def size(self) -> int:
@@ -269,7 +269,8 @@ def _windows(site: Site, shape: tuple[int, ...]) -> np.ndarray:
             regions = []
             for at in np.ndindex(*site.attrs["output_size"]):
                 cut = tuple(slice(i * n // o, -(-(i + 1) * n // o)) for i, n, o in zip(at, shape[1:], site.attrs["output_size"], strict=True))
-                regions.append(numbers[(0, slice(None), *cut)].reshape(shape[0], -1))
+                where: Any = (0, slice(None), *cut)
+                regions.append(numbers[where].reshape(shape[0], -1))
             widest = max(r.shape[1] for r in regions)
             padded = [np.pad(r, ((0, 0), (0, widest - r.shape[1])), constant_values=-1) for r in regions]
             return _filled(np.stack(padded, axis=1).reshape(-1, widest))

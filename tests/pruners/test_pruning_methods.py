@@ -1,0 +1,262 @@
+"""Every method does what its source says: worked examples, other people's implementations, and the papers' procedures written out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import prune as torch_prune
+
+import lumpnet
+from lumpnet.pruners.folding import kmeans, means
+from lumpnet.verdict import Proved
+from tests.pruners.pruner_cases import outputs, stayed
+
+
+def mlp(rows, outgoing, bias=None) -> nn.Sequential:
+    """One hidden ReLU layer with these weights."""
+    rows, outgoing = torch.tensor(rows, dtype=torch.float32), torch.tensor(outgoing, dtype=torch.float32)
+    model = nn.Sequential(nn.Linear(rows.shape[1], len(rows)), nn.ReLU(), nn.Linear(len(rows), len(outgoing), bias=False))
+    with torch.no_grad():
+        model[0].weight.copy_(rows)
+        model[0].bias.copy_(torch.zeros(len(rows)) if bias is None else torch.tensor(bias, dtype=torch.float32))
+        model[2].weight.copy_(outgoing)
+    return model
+
+
+def pruned(model, keep, method, inputs=2, **options):
+    return lumpnet.prune(model, torch.zeros(2, inputs), method=method, keep=keep, **options)
+
+
+# -- magnitude ---------------------------------------------------------------------------------
+
+
+def test_the_norm_chooses():
+    """Rows (3, 3) and (0, 5): L1 prefers the first, L2 the second."""
+    model = mlp([[3, 3], [0, 5]], [[1, 1]])
+    assert stayed(pruned(model, 0.5, "magnitude", norm="l1").changes[0]) == {0}
+    assert stayed(pruned(model, 0.5, "magnitude", norm="l2").changes[0]) == {1}
+
+
+def test_scores_are_norms_of_weights_without_biases():
+    change = pruned(mlp([[3, 4], [0, 5], [1, 0]], [[1, 1, 1]], bias=[0, 0, 99]), 0.5, "magnitude").changes[0]
+    assert change.scores.tolist() == [5, 5, 1]
+    assert change.removed == {"0": [2]}
+
+
+def test_the_first_of_equals_stays():
+    assert stayed(pruned(mlp([[1, 0], [0, 1], [-1, 0]], [[1, 2, 3]]), 0.3, "magnitude").changes[0]) == {0}
+
+
+def test_norms_of_a_stream_are_joint():
+    """Two layers that meet in a sum: the unit that is small in one and large in the other stays."""
+
+    class Sum(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(1, 2), nn.Linear(1, 2), nn.Linear(2, 1)
+            with torch.no_grad():
+                self.a.weight.copy_(torch.tensor([[2.0], [1.0]]))
+                self.b.weight.copy_(torch.tensor([[2.0], [9.0]]))
+
+        def forward(self, x):
+            return self.c(torch.relu(self.a(x) + self.b(x)))
+
+    change = pruned(Sum(), 0.5, "magnitude", inputs=1, norm="l1").changes[0]
+    assert change.operators == ("a", "b")
+    assert change.scores.tolist() == [4, 10]
+    assert change.removed == {"a": [0], "b": [0]}
+
+
+@pytest.mark.parametrize(("norm", "order"), [("l1", 1), ("l2", 2)])
+def test_units_are_those_of_torch(norm, order):
+    """`torch.nn.utils.prune.ln_structured` on a plain convolution keeps the same filters."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 10, 3), nn.ReLU(), nn.Conv2d(10, 2, 3))
+    found = lumpnet.prune(model, torch.zeros(2, 3, 8, 8), method="magnitude", keep=0.3, norm=norm)
+    other = nn.Conv2d(3, 10, 3)
+    other.load_state_dict(model[0].state_dict())
+    torch_prune.ln_structured(other, "weight", amount=7, n=order, dim=0)
+    assert stayed(found.changes[0]) == set(other.weight_mask.flatten(1).any(1).nonzero().ravel().tolist())
+
+
+def test_weights_are_those_of_torch():
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4))
+    found = lumpnet.prune(model, torch.zeros(2, 3, 8, 8), method="magnitude", keep=0.25, of="weights")
+    for layer, key in ((model[0], "0.weight"), (model[3], "3.weight")):
+        n = layer.weight.numel()
+        torch_prune.l1_unstructured(layer, "weight", amount=n - int(np.ceil(n / 4)))
+        np.testing.assert_array_equal(found.masked.graph.tensors[key], layer.weight.detach().numpy())
+
+
+def test_shared_weights_are_counted_once():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.t, self.o = nn.Linear(3, 6), nn.Linear(6, 6), nn.Linear(6, 2)
+
+        def forward(self, x):
+            return self.o(torch.relu(self.t(torch.relu(self.t(torch.relu(self.a(x)))))))
+
+    torch.manual_seed(2)
+    found = pruned(Tied(), 0.5, "magnitude", inputs=3, of="weights")
+    assert [c.before for c in found.changes] == [18, 36, 12]
+    units = pruned(Tied(), 0.5, "magnitude", inputs=3)
+    assert [(c.before, c.after) for c in units.changes] == [(6, 3)], "what a shared layer reads and makes leaves together"
+    assert isinstance(units.verdict, Proved)
+
+
+def test_a_bias_or_batch_norm_does_not_outlive_its_unit():
+    """A zero row would leave a constant behind; a unit that is not read leaves nothing."""
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Sigmoid(), nn.Conv2d(4, 2, 3, padding=1)).eval()
+    with torch.no_grad():
+        model[1].bias.fill_(5.0)
+    found = lumpnet.prune(model, torch.zeros(2, 1, 5, 5), method="magnitude", keep=0.5)
+    assert found.network.graph.value("0").shape[1] == 2
+    keep = sorted(stayed(found.changes[0]))
+    small = nn.Conv2d(4, 2, 3, padding=1)
+    small.load_state_dict(model[3].state_dict())
+    x = torch.randn(3, 1, 5, 5)
+    with torch.no_grad():
+        gone = [k for k in range(4) if k not in keep]
+        small.weight[:, gone] = 0
+        torch.testing.assert_close(found.model(x), small(model[:3](x)), rtol=1e-5, atol=1e-5)
+
+
+# -- random ------------------------------------------------------------------------------------
+
+
+def test_random_draws_every_unit_alike():
+    model = mlp(np.eye(4)[:, :2] + 1.0, [[1, 2, 3, 4]])
+    network = lumpnet.lift(model, torch.zeros(2, 2))
+    counts = np.zeros(4)
+    for seed in range(200):
+        found = lumpnet.pruners.make("random", {}).prune(lumpnet.pruners.Task(network.graph, keep=lumpnet.pruning._share(0.5), seed=seed))
+        counts[sorted(stayed(found.changes[0]))] += 1
+    assert counts.sum() == 400
+    assert (abs(counts - 100) < 40).all(), "six standard deviations"
+
+
+# -- merge_similar -----------------------------------------------------------------------------
+
+
+def as_published(rows, outgoing, count):
+    """Srinivas and Babu, section 3: the matrix of saliencies, its least entry, surgery; over and over. Returns kept units and their outgoing weights."""
+    names, rows, outgoing = list(range(len(rows))), rows.copy(), outgoing.copy()
+    while len(names) > count:
+        best = min(
+            (float((outgoing[:, j] ** 2).mean() * ((rows[i] - rows[j]) ** 2).sum()), j, i) for i in range(len(names)) for j in range(len(names)) if i != j
+        )
+        _, j, i = best
+        outgoing[:, i] += outgoing[:, j]
+        names.pop(j)
+        rows, outgoing = np.delete(rows, j, axis=0), np.delete(outgoing, j, axis=1)
+    return names, outgoing
+
+
+@pytest.mark.parametrize("keep", [0.2, 0.5, 0.8])
+def test_merging_is_the_published_surgery(keep, rng):
+    rows, bias, outgoing = rng.normal(size=(10, 3)).astype(np.float32), rng.normal(size=10).astype(np.float32), rng.normal(size=(2, 10)).astype(np.float32)
+    found = pruned(mlp(rows, outgoing, bias), keep, "merge_similar", inputs=3)
+    names, weights = as_published(np.column_stack([rows, bias]).astype(np.float64), outgoing.astype(np.float64), int(10 * keep))
+    into = found.changes[0].into
+    assert sorted(stayed(found.changes[0])) == names
+    order = np.argsort([into.tolist().index(name) for name in names])  # a class stands where its first member stood
+    np.testing.assert_allclose(found.network.graph.tensors["2.weight"], weights[:, order], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(found.network.graph.tensors["0.weight"], rows[names][order])
+
+
+def test_merging_prefers_what_is_alike_and_hardly_read():
+    """Units 0 and 1 differ by 1 and 1 is read with 0.1; units 2 and 3 differ by 0.5 and are read with 10."""
+    model = mlp([[1, 0], [2, 0], [0, 5], [0, 5.5]], [[1, 0.1, 10, 10]])
+    change = pruned(model, 0.75, "merge_similar").changes[0]
+    assert change.merged == {"0": [(1, 0)]}
+    assert change.scores[1] == pytest.approx(0.01)
+
+
+def test_twins_merge_for_nothing(rng):
+    rows = rng.normal(size=(4, 3)).astype(np.float32)
+    model = mlp(np.concatenate([rows, rows]), rng.normal(size=(2, 8)))
+    for method in ("merge_similar", "folding"):
+        found = pruned(model, 0.5, method, inputs=3, **({"tries": 20} if method == "folding" else {}))
+        assert found.masked.data == found.original.data, method
+        assert found.network.graph.value("0").shape[1] == 4
+
+
+# -- folding -----------------------------------------------------------------------------------
+
+
+def test_folding_writes_the_mean_and_adds_what_is_read():
+    model = mlp([[1, 0], [0, 8], [3, 0]], [[1, 7, 2], [5, 7, 4]], bias=[2, 0, 4])
+    found = pruned(model, 0.6, "folding", tries=10)
+    np.testing.assert_array_equal(found.masked.graph.tensors["0.weight"], [[2, 0], [0, 8], [2, 0]])
+    np.testing.assert_array_equal(found.masked.graph.tensors["0.bias"], [3, 0, 3])
+    np.testing.assert_array_equal(found.masked.graph.tensors["2.weight"], [[1, 7, 2], [5, 7, 4]])
+    np.testing.assert_array_equal(found.network.graph.tensors["2.weight"], [[3, 7], [9, 7]])
+    assert found.changes[0].merged == {"0": [(2, 0)]}
+    assert found.changes[0].scores.tolist() == pytest.approx([2**0.5, 0, 2**0.5])
+
+
+def test_folding_averages_batch_norms_and_depthwise_kernels():
+    torch.manual_seed(4)
+    model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.ReLU(), nn.Conv2d(2, 2, 3, groups=2), nn.Conv2d(2, 1, 1)).eval()
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if tensor.is_floating_point():
+                tensor.copy_(torch.rand(tensor.shape) + 0.5)
+            assert name
+    found = lumpnet.prune(model, torch.zeros(2, 1, 4, 4), method="folding", keep=0.5)
+    before, after = found.original.graph.tensors, found.masked.graph.tensors
+    for name in ("0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var", "3.weight", "3.bias"):
+        mean = before[name].astype(np.float64).mean(axis=0).astype(np.float32)
+        np.testing.assert_array_equal(after[name], np.stack([mean, mean]), err_msg=name)
+    np.testing.assert_array_equal(after["4.weight"], before["4.weight"])
+    assert found.network.graph.value("3").shape[1] == 1
+    np.testing.assert_allclose(outputs(found.network)[0], outputs(found.masked)[0], rtol=1e-5)
+
+
+def test_what_does_not_change_keeps_its_bits():
+    """The mean of one row is that row, and a zero keeps its sign."""
+    model = mlp([[-0.0, 1], [2, -0.0], [0.5, 3]], [[1, -0.0, 2]])
+    for method in ("folding", "merge_similar", "magnitude"):
+        assert pruned(model, 1, method).masked.data == pruned(model, 1, method).original.data
+    after = pruned(mlp([[-0.0, 1], [-0.0, 1.5], [9, 3]], [[1, 1, 1]]), 0.6, "folding", tries=5).masked.graph.tensors["0.weight"]
+    assert after[:, 0].tolist() == [0, 0, 9]
+    assert after[0].tobytes() == after[1].tobytes(), "equal units are equal to the bit"
+
+
+def test_clusters_far_apart_are_found(rng):
+    centres = rng.normal(size=(5, 6)) * 100
+    label = np.concatenate([np.arange(5), rng.integers(0, 5, size=30)])
+    rows = centres[label] + rng.normal(size=(35, 6))
+    tries = [kmeans(rows, 5, rng, 100) for _ in range(20)]
+    found, cost = min(tries, key=lambda one: one[1])
+    assert len({(a, b) for a, b in zip(found.tolist(), label.tolist(), strict=True)}) == 5
+    assert cost == pytest.approx(((rows - means(rows, found)[found]) ** 2).sum())
+
+
+def test_the_best_of_several_starts_counts():
+    """The first start is the same for any number of them."""
+    rng = np.random.default_rng(0)
+    model = mlp(rng.normal(size=(30, 2)), rng.normal(size=(1, 30)))
+    one, many = ((pruned(model, 0.3, "folding", tries=tries).changes[0].scores ** 2).sum() for tries in (1, 10))
+    assert many < one
+
+
+def test_no_row_is_nearer_to_another_mean(rng):
+    """Where Lloyd's rounds end."""
+    rows = rng.normal(size=(60, 3))
+    label, _ = kmeans(rows, 6, rng, 1000)
+    apart = ((rows[:, None] - means(rows, label)[None]) ** 2).sum(axis=2)
+    np.testing.assert_array_equal(apart.argmin(axis=1), label)
+
+
+@pytest.mark.parametrize("count", [1, 3, 7, 8])
+def test_no_cluster_is_empty(count, rng):
+    """Even where rows are equal, there are as many clusters as asked."""
+    rows = np.repeat(rng.normal(size=(2, 3)), 4, axis=0)
+    label, _ = kmeans(rows, count, rng, 100)
+    assert sorted(set(label.tolist())) == list(range(count))
