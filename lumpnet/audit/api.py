@@ -10,6 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from torch import nn
 
 from lumpnet.api import Network, as_network
 from lumpnet.audit.attack import Attack
-from lumpnet.audit.matching import matched
+from lumpnet.audit.matching import Residual, matched, residuals
 from lumpnet.audit.search import Search, State, single_threaded
 from lumpnet.audit.top1 import Top1, classifier, top1
 from lumpnet.bounds import execution_dtype
@@ -51,13 +52,42 @@ class Observed:
 
 
 @dataclass(frozen=True, eq=False)
+class Source:
+    """Where the difference enters: an operator of the original, its share of the linear bound over the whole domain, before boxes were split
+    (None: there is no bound; 0: all of it went into a constant on the way), and what is stored differently for it (None: nothing)."""
+
+    operator: str
+    share: float | None
+    change: Residual | None
+
+    def __str__(self) -> str:
+        parts = [self.operator if self.share is None else f"{self.operator}: {above(self.share)}"]
+        if self.change is not None and self.change.units:
+            units = ", ".join(map(str, self.change.units))
+            parts.append(f"unit{'s' if len(self.change.units) > 1 else ''} {units} (weights changed by up to {above(self.change.weights)})")
+        if self.change is not None and self.change.removed:
+            parts.append(f"{self.change.removed} unit{'s' if self.change.removed > 1 else ''} removed")
+        return ", ".join(parts)
+
+    def as_dict(self) -> dict[str, Any]:
+        change = self.change
+        return {
+            "operator": self.operator,
+            "share": self.share,
+            "units": [] if change is None else list(change.units),
+            "removed": 0 if change is None else change.removed,
+            "weights": 0.0 if change is None else change.weights,
+        }
+
+
+@dataclass(frozen=True, eq=False)
 class Audit:
     """How far two networks can be apart on a domain: `lower_bound <= max |F - G| <= upper_bound`, over all inputs and outputs, in real arithmetic.
 
     verdict: `equivalent` (the difference is zero by its structure), `bounded` (as asked, or, where nothing was asked, by
     `upper_bound`), `refuted` (by `witness` or by the counterexample in `top1`), `unknown` (`reason` says why). `upper_bound` is None where there is none.
-    `witness` (input name -> array, one example) attains `lower_bound`. `residuals`: how much each operator's change adds to the
-    linear bound over the whole domain, before boxes were split. `top1` and `observed` only where asked for.
+    `witness` (input name -> array, one example) attains `lower_bound`. `residuals`: where the difference enters, the largest share first.
+    `top1` and `observed` only where asked for.
     """
 
     verdict: str
@@ -65,7 +95,7 @@ class Audit:
     lower_bound: float
     witness: dict[str, Array] | None
     top1: Top1 | None
-    residuals: list[tuple[str, float]]
+    residuals: list[Source]
     seconds: float
     boxes: int
     epsilon: float | None = None
@@ -84,7 +114,7 @@ class Audit:
             "witness": None if self.witness is None else {"inputs": {k: x.tolist() for k, x in self.witness.items()}, "deviation": self.lower_bound},
             "top1": None if self.top1 is None else self.top1.as_dict(),
             "observed": None if self.observed is None else self.observed.as_dict(),
-            "residuals": [{"operator": name, "share": share} for name, share in self.residuals],
+            "residuals": [source.as_dict() for source in self.residuals],
             "boxes": self.boxes,
             "seconds": self.seconds,
             "phases": self.phases,
@@ -97,7 +127,7 @@ class Audit:
             lines.append(f"top-1          {self.top1_line()}")
         if self.observed is not None:
             lines.append(f"observed       {self.observed_line()}")
-        lines += [f"{'residual' if k == 0 else '':<14} {name} {share:.3g}" for k, (name, share) in enumerate(self.residuals[:5])]
+        lines += [f"{'enters by' if k == 0 else '':<14} {source}" for k, source in enumerate(self.residuals[:5])]
         if self.witness is not None:
             lines.append(f"witness        {short(self.witness)}")
         return "\n".join(lines)
@@ -241,6 +271,7 @@ class _Run:
         self.jobs, self.progress, self.began = jobs, progress, began
         self.ends = common(domain, one, two)
         self.attack = Attack(one, two, self.ends, seed)
+        self.match = matched(one, two)
         self.phases: dict[str, float] = {}
         self.reason = ""
 
@@ -256,37 +287,45 @@ class _Run:
         classes = top1(self.attack, False, self._left() * (0.5 if self.epsilon is not None else 0.8)) if self.wants_top1 else None
         self._lap("top1")
         decided = classes is not None and classes.verdict == "different" and self.epsilon is None
-        residuals, state = self._bounded(program, 0.0 if decided else self._left()) if program is not None else ([], State(math.inf, self.attack.best, None))
+        state = self._bounded(program, 0.0 if decided else self._left())
         self._lap("search")
-        verdict = self._verdict(state, classes)
-        return self._done(verdict, state, residuals, classes, observed)
+        sources = self._sources(program)
+        self._lap("residuals")
+        return self._done(self._verdict(state, classes), state, sources, classes, observed)
 
     def _program(self) -> Program | None:
         try:
-            return pair(tape(self.one), tape(self.two), matched(self.one, self.two))
+            return pair(tape(self.one), tape(self.two), self.match)
         except NoBound as reason:
             self.reason = f"no bound: {reason}"
             return None
 
-    def _bounded(self, program: Program, seconds: float) -> tuple[list[tuple[str, float]], State]:
+    def _bounded(self, program: Program | None, seconds: float) -> State:
         try:
-            residuals = self._residuals(program)
-            search = Search(program, self.attack, self.epsilon, jobs=self.jobs)
-            return residuals, search.run(self.attack.space.low, self.attack.space.high, seconds, self._told)
+            if program is not None:
+                search = Search(program, self.attack, self.epsilon, jobs=self.jobs)
+                return search.run(self.attack.space.low, self.attack.space.high, seconds, self._told)
         except NoBound as reason:
             self.reason = f"no bound: {reason}"
-            return [], State(math.inf, self.attack.best, None)
+        return State(math.inf, self.attack.best, None)
 
-    def _residuals(self, program: Program) -> list[tuple[str, float]]:
+    def _sources(self, program: Program | None) -> list[Source]:
+        shares: dict[str, float] | None = None
+        with suppress(NoBound):
+            shares = None if program is None else self._shares(program)
+        changes = {r.operator: r for r in residuals(self.one, self.two, self.match)}
+        found = [Source(name, None if shares is None else shares.get(name, 0.0), changes.get(name)) for name in {**(shares or {}), **changes}]
+        return sorted(found, key=lambda source: -(source.share or 0.0))
+
+    def _shares(self, program: Program) -> dict[str, float]:
         """What each operator's change adds to the largest of the linear bounds over the whole domain."""
         space = self.attack.space
-        low, high = space.low[None], space.high[None]
-        found = evaluate(program, list(zip(low.split(space.sizes, 1), high.split(space.sizes, 1), strict=True)))  # type: ignore[no-untyped-call]
+        ends = zip(torch.split(space.low[None], space.sizes, 1), torch.split(space.high[None], space.sizes, 1), strict=True)
+        found = evaluate(program, list(ends))
         answers = [both(program, found, target, trace=True)[1] for target in program.outputs if target is not None]
         worst = max(answers, key=lambda a: float(a.bound.max()))
         row = int(worst.bound[0].argmax())
-        shares = [(name, max(0.0, float(share[0, row]))) for name, share in worst.shares.items()]
-        return sorted(((name, share) for name, share in shares if 0 < share < BEYOND), key=lambda entry: -entry[1])
+        return {name: float(share[0, row]) for name, share in worst.shares.items() if 0 < float(share[0, row]) < BEYOND}
 
     def _told(self, state: State) -> None:
         if self.progress is not None:
@@ -311,12 +350,12 @@ class _Run:
             return "unknown"
         return "bounded"
 
-    def _done(self, verdict: str, state: State, residuals: list[tuple[str, float]], classes: Top1 | None, observed: Observed | None) -> Audit:
+    def _done(self, verdict: str, state: State, sources: list[Source], classes: Top1 | None, observed: Observed | None) -> Audit:
         upper = None if state.upper >= BEYOND else max(state.upper, self.attack.best)
         witness = self.attack.space.arrays(self.attack.point) if self.attack.best > 0 else None
         reason = "" if verdict in ("equivalent", "bounded") else self.reason
         seconds = round(time.monotonic() - self.began, 3)
-        return Audit(verdict, upper, self.attack.best, witness, classes, residuals, seconds, state.boxes, self.epsilon, reason, observed, self.phases)
+        return Audit(verdict, upper, self.attack.best, witness, classes, sources, seconds, state.boxes, self.epsilon, reason, observed, self.phases)
 
     def _observed(self, data: Array) -> Observed:
         """Raises `DomainError` where the examples do not fit."""
@@ -381,4 +420,4 @@ def _examples(model: Model, other: Model, domain: Domain) -> Any:
     raise LumpnetError(where, "a module without example inputs", "a batch of example inputs, or a domain of arrays", hint)
 
 
-__all__ = ["Audit", "Observed", "audit"]
+__all__ = ["Audit", "Observed", "Source", "audit"]

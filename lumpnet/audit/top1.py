@@ -112,7 +112,7 @@ def _open(programs: list[Program], rows: Tensor, sizes: list[int], low: Tensor, 
     """Which boxes are not decided, and how much each input moves what is not."""
     worst, influence = torch.zeros(len(low), dtype=torch.bool), torch.zeros_like(low)
     for program in programs:
-        found = evaluate(program, list(zip(low.split(sizes, 1), high.split(sizes, 1), strict=True)))  # type: ignore[no-untyped-call]
+        found = evaluate(program, list(zip(torch.split(low, sizes, 1), torch.split(high, sizes, 1), strict=True)))
         target = program.outputs[0]
         assert target is not None
         answer = upper(program, found, target, rows.expand(len(low), *rows.shape))

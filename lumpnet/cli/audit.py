@@ -58,8 +58,8 @@ def _print(found: Audit) -> None:
         _entry("top-1", found.top1_line())
     if found.observed is not None:
         _entry("observed", found.observed_line())
-    for k, (name, share) in enumerate(found.residuals[:SHOWN]):
-        _entry("enters by" if k == 0 else "", f"{name}: {above(share)}" + (" of the first bound" if k == 0 else ""))
+    for k, source in enumerate(found.residuals[:SHOWN]):
+        _entry("enters by" if k == 0 else "", str(source))
     _entry("effort", f"{count(found.boxes)} boxes in {found.seconds:.1f} s")
     out.print()
 

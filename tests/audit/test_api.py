@@ -62,7 +62,7 @@ def test_without_a_question_the_interval_is_the_answer(rng: np.random.Generator)
     assert found.verdict == "bounded"
     assert found.upper_bound is not None
     assert 0 < found.lower_bound <= found.upper_bound <= 1.1 * found.lower_bound
-    assert found.residuals[0][0] == "v0"
+    assert found.residuals[0].operator == "v0"
     assert found.boxes >= 1
 
 
@@ -117,6 +117,18 @@ def test_no_bound_is_unknown_with_the_reason() -> None:
     assert found.verdict == "unknown"
     assert found.upper_bound is None
     assert found.reason.startswith("no bound")
+
+
+def test_the_residuals_name_the_operator_and_the_unit_that_were_changed(rng: np.random.Generator) -> None:
+    one = chain([3], linear(rng.normal(size=(6, 3))), RELU, linear(rng.normal(size=(5, 6))), RELU, linear(rng.normal(size=(2, 5))))
+    weight = one.tensors["v2.weight"].copy()
+    weight[4] += 0.25
+    found = audited(one, replace(one, tensors={**one.tensors, "v2.weight": weight}), timeout=1)
+    (source,) = found.residuals
+    assert (source.operator, source.change and source.change.units) == ("v2", (4,))
+    assert source.share is not None
+    assert "enters by      v2: " in str(found)
+    assert "unit 4 (weights changed by up to" in str(found)
 
 
 # -- networks and domains ---------------------------------------------------------------------
@@ -271,7 +283,7 @@ def test_the_result_has_the_keys_of_the_interface(rng: np.random.Generator) -> N
     data = audited(one, two, top1=True, timeout=2).as_dict()
     assert {"verdict", "upper_bound", "lower_bound", "witness", "top1", "residuals", "seconds"} <= set(data)
     assert data["witness"]["deviation"] == data["lower_bound"]
-    assert {"operator", "share"} == set(data["residuals"][0])
+    assert {"operator", "share", "units", "removed", "weights"} == set(data["residuals"][0])
 
 
 def test_the_same_seed_gives_the_same_answer(rng: np.random.Generator) -> None:

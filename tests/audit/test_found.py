@@ -9,9 +9,9 @@ import torch
 
 from lumpnet.audit.matching import matched
 from lumpnet.audit.search import Boxes, Search, cut
-from lumpnet.bounds.relaxed import Program, both, evaluate, pair, tape, upper
-from lumpnet.bounds.relaxed.maps import Gather
-from lumpnet.bounds.relaxed.program import Affine, Input
+from lumpnet.bounds.relaxed import Program, both, evaluate, pair, relaxations, tape, upper
+from lumpnet.bounds.relaxed.maps import Dense, Gather
+from lumpnet.bounds.relaxed.program import Affine, Input, Node
 from lumpnet.ir import Graph
 from lumpnet.testing.draft import Draft
 from tests.bounds.cases import RELU, chain, linear
@@ -102,3 +102,31 @@ def test_a_linear_bound_cuts_by_its_own_height() -> None:
     begin, end = cut(Boxes(low, high, torch.tensor([[1.1, 0.0]], dtype=torch.float64), line, ones, ones), 1.0)
     assert begin <= -1
     assert end >= 1
+
+
+def test_a_product_that_underflows_is_not_zero() -> None:
+    """2^-1074 is the change of a weight, and the input at most 1/4."""
+    least = 2.0**-1074
+    one, two = (chain([1], linear([[w]]), dtype="float64") for w in (least, 0.0))
+    assert bounds(one, two, 0.0, 0.25)[1] > 0
+    small = torch.full((1, 1), 2.0**-600, dtype=torch.float64)
+    (low, high), _ = relaxations.product((small, small), (small, small))
+    assert float(low) <= 0 < float(high)
+    tiny = torch.full((1, 1), least, dtype=torch.float64)
+    (low, high), _ = relaxations.curve_difference(np.tanh, "tanh", (tiny, tiny), (0 * tiny + 5, 0 * tiny + 6))
+    assert float(low) <= 0 < float(high)
+
+
+def test_a_value_with_many_readers_has_a_margin_for_all_of_them() -> None:
+    """Their coefficients are added up one by one: 1, and then halves of its last bit, all of which are lost."""
+    readers = 400
+    zero = torch.zeros(1, dtype=torch.float64)
+    weights = [2.0**-53] * readers
+    weights[-1] = 1.0
+    nodes: list[Node] = [Input(1, "x"), Affine(1, (), (), zero, zero)]
+    one = Dense(torch.ones(1, 1, dtype=torch.float64))
+    for k, w in enumerate(weights):
+        nodes.append(Affine(1, (k + 1, 0), (one, Dense(torch.full((1, 1), w, dtype=torch.float64))), zero, zero))
+    p, point = Program(nodes, [0], [readers + 1]), torch.ones(1, 1, dtype=torch.float64)
+    above = upper(p, evaluate(p, [(point, point)]), readers + 1, torch.ones(1, 1, 1, dtype=torch.float64)).bound
+    assert Fraction(float(above)) >= 1 + Fraction(readers - 1, 2**53)

@@ -17,10 +17,11 @@ from lumpnet.audit.attack import Attack
 from lumpnet.audit.matching import matched
 from lumpnet.audit.search import Search
 from lumpnet.bounds.relaxed import Match, Units, pair, tape
-from lumpnet.domain import Box
+from lumpnet.domain import Box, boxes
 from lumpnet.ir import Graph
 from tests.audit.networks import FAMILIES, HOW, attention, box_of, changed, pair_of
 from tests.audit.truth import Pairing, check
+from tests.bounds.cases import ADVERSARIES
 
 Array = np.ndarray[Any, Any]
 ACTIVATIONS = ("relu", "leaky_relu", "hardtanh", "relu6", "sigmoid", "tanh", "gelu", "silu", None)
@@ -167,3 +168,33 @@ def test_the_interval_holds_the_largest_difference(activation: str, rng: np.rand
             state = Search(program, attack, goal).run(attack.space.low, attack.space.high, seconds)
             assert state.upper >= seen, (goal, state)
             assert state.lower <= state.upper
+
+
+# -- badly rounding networks --------------------------------------------------------------------
+
+
+def wide(graph: Graph, rng: np.random.Generator) -> Graph:
+    """The same layers with float64 weights that use all of their digits."""
+    tensors = {k: t.astype(np.float64) * (1 + (rng.random(t.shape) - 0.5) * 2.0**-26) for k, t in graph.tensors.items()}
+    values = {v.name: replace(v, dtype="float64") for v in graph.values()}
+    nodes = tuple(replace(n, value=values[n.name]) for n in graph.nodes)
+    return replace(graph, inputs=tuple(values[v.name] for v in graph.inputs), nodes=nodes, tensors=tensors)
+
+
+def last_bits(graph: Graph, rng: np.random.Generator) -> Graph:
+    """Some weights one float up."""
+    moved = {k: np.where(rng.random(t.shape) < 0.3, np.nextafter(t, np.asarray(np.inf, t.dtype)), t) for k, t in graph.tensors.items()}
+    return replace(graph, tensors=moved)
+
+
+@pytest.mark.parametrize("adversary", ADVERSARIES, ids=lambda a: a.__name__)
+def test_bounds_hold_where_floats_round_badly(adversary: Any, rng: np.random.Generator) -> None:
+    torch.set_num_threads(1)
+    for double in (False, True):
+        _, one, domain = adversary(rng)
+        one = wide(one, rng) if double else one
+        two = last_bits(one, rng) if rng.random() < 0.6 else changed(rng, one, "moved")
+        pairing = Pairing(one, two, {n.name: (n.name, None) for n in one.nodes})
+        low, high = (e.astype(np.float64) for e in boxes(domain, one.inputs)["x"])
+        found = check(pairing, low, high, sampler(rng, 4), rng)
+        assert not found, "\n".join(found)

@@ -1,6 +1,7 @@
 """Z3 on pairs of small ReLU networks: does some input of the box pass the certified bound? Run as `python -m tests.audit.z3_agrees SEED COUNT`.
 
-Prints one JSON object of numbers of pairs: `unsat` (agreed), `sat` (the bound is passed), `unknown`, `missed` (the lower end is not attained). Limits its own memory, as Z3 in this project always runs.
+Prints one JSON object of numbers of pairs: `unsat` (agreed), `sat` (the bound is passed), `unknown`, `missed` (the lower end is not
+attained). Limits its own memory, as Z3 in this project always runs.
 """
 
 from __future__ import annotations

@@ -14,8 +14,10 @@ values and coefficients below `HUGE`, which is checked.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -97,6 +99,11 @@ class Program:
     inputs: list[int]
     outputs: list[int | None]
 
+    @cached_property
+    def crowd(self) -> int:
+        """The most operands that one value is: so many coefficients may be added up for it."""
+        return max(Counter(parent for node in self.nodes for parent in node.parents).values(), default=0)
+
 
 @dataclass(eq=False)
 class Evaluation:
@@ -107,6 +114,7 @@ class Evaluation:
     sizes: dict[int, Tensor] = field(default_factory=dict)
     gaps: dict[int, Tensor] = field(default_factory=dict)
     refined: dict[int, Bounds] = field(default_factory=dict)
+    crowd: int = 0
     reach: dict[int, Tensor] = field(default_factory=dict)
     """Of refined entries the share that each input has in the width of their bounds (B, n, inputs), where the inputs are few."""
 
@@ -123,7 +131,7 @@ class Upper:
 
 def evaluate(program: Program, boxes: Sequence[Bounds], prior: dict[int, Bounds] | None = None, refine: bool = True) -> Evaluation:
     """boxes: lower and upper (B, n) of every input. prior: bounds known from larger boxes. Raises `NoBound` where numbers grow too large."""
-    found = Evaluation([None] * len(program.nodes))  # type: ignore[list-item]
+    found = Evaluation([None] * len(program.nodes), crowd=program.crowd)  # type: ignore[list-item]
     at = dict(zip(program.inputs, boxes, strict=True))
     for number, node in enumerate(program.nodes):
         if isinstance(node, Input):
@@ -195,9 +203,18 @@ def _interval(node: Affine, found: Evaluation, number: int) -> Bounds:
         size = size + operator.absolute(_most(found.bounds[parent]))
     batch = len(found.bounds[0][0])
     off = (2 * node.terms + node.rel + 16) * U * size + node.off
-    found.sizes[number] = ((node.terms + node.rel + 16) * size).expand(batch, node.size) + node.size * node.bias.abs() + node.off / U
-    reach = (radius + off) * RAISED + TINY * (size > 0)
+    found.sizes[number] = ((node.terms + node.rel + 16 + found.crowd) * size).expand(batch, node.size) + node.size * node.bias.abs() + node.off / U
+    reach = (radius + off) * RAISED + TINY * _touched(node, found, size).double()  # of a bool it would be a float32, and 0
     return (centre - reach).expand(batch, node.size), (centre + reach).expand(batch, node.size)
+
+
+def _touched(node: Affine, found: Evaluation, size: Tensor) -> Tensor:
+    """The entries that need not be exactly 0: where the sum of magnitudes is 0, every product may have underflowed."""
+    touched = size > 0
+    if not bool(touched.all()):
+        for parent, operator in zip(node.parents, node.maps, strict=True):
+            touched = touched | (operator.absolute((_most(found.bounds[parent]) > 0).double()) > 0)
+    return touched
 
 
 def _through_affine(
@@ -220,7 +237,7 @@ def _through_lines(node: Node, number: int, a: Tensor, held: dict[int, Tensor], 
     lines = found.lines[number]
     positive = a.clamp(min=0)
     negative = a - positive
-    slack = slack + (node.size + 16) * U * _dot(positive - negative, found.sizes[number])
+    slack = slack + (node.size + 16 + found.crowd) * U * _dot(positive - negative, found.sizes[number])
     for k, parent in enumerate(node.parents):
         high, low = lines.high[k], lines.low[k]
         if high is None and low is None:
@@ -290,7 +307,8 @@ def _part(found: Evaluation, start: int, stop: int) -> Evaluation:
         return None if x is None else x[start:stop]
 
     lines = {k: Lines([cut(s) for s in v.low], [cut(s) for s in v.high], cut(v.under), cut(v.over)) for k, v in found.lines.items()}
-    return Evaluation([None if b is None else (cut(b[0]), cut(b[1])) for b in found.bounds], lines, {k: cut(v) for k, v in found.sizes.items()})
+    bounds: Any = [None if b is None else (cut(b[0]), cut(b[1])) for b in found.bounds]
+    return Evaluation(bounds, lines, {k: cut(v) for k, v in found.sizes.items()}, crowd=found.crowd)
 
 
 def _line_sizes(lines: Lines, most: Sequence[Tensor]) -> Tensor:

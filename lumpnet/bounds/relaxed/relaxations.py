@@ -27,6 +27,8 @@ from torch import Tensor
 from lumpnet.bounds.functions import MARGIN
 
 NUDGE = 2.0**-48
+LEAST = 2.0**-1060
+"""More than products of two numbers lose by underflow, added where they are not 0."""
 Bounds = tuple[Tensor, Tensor]
 
 
@@ -168,7 +170,7 @@ def curve_difference(f: Callable[[np.ndarray], np.ndarray], name: str, d: Bounds
     def above(t: Tensor) -> Tensor:
         return torch.maximum(flat * t, steep * t)
 
-    nudge = NUDGE * 2 * (dl.abs() + du.abs())
+    nudge = NUDGE * 2 * (dl.abs() + du.abs()) + LEAST * ((dl != 0) | (du != 0)).double()
     width = (du - dl).clamp(min=1e-300)
     at_low, at_high = above(dl), above(du)
     up = torch.nan_to_num((at_high - at_low) / width).clamp(-2, 2)
@@ -200,7 +202,8 @@ def _evaluated(f: Callable[[np.ndarray], np.ndarray], x: Tensor) -> Tensor:
 def product(x: Bounds, y: Bounds) -> tuple[Bounds, Lines]:
     """McCormick's lines, those through the nearer corner."""
     (a, b), (c, e) = x, y
-    nudge = 4 * NUDGE * torch.maximum(a.abs(), b.abs()) * torch.maximum(c.abs(), e.abs())
+    one, two = torch.maximum(a.abs(), b.abs()), torch.maximum(c.abs(), e.abs())
+    nudge = 4 * NUDGE * one * two + LEAST * ((one > 0) & (two > 0)).double()
     corners = torch.stack([a * c, a * e, b * c, b * e])
     lo, hi = corners.amin(0) - nudge, corners.amax(0) + nudge
     # c x + a y - a c <= xy <= e x + a y - a e
@@ -220,5 +223,5 @@ def softmax_difference(d: Bounds, axis: int) -> Bounds:
     """Softmax does not see a common shift and is 1/2-Lipschitz in the maximum norm: a quarter of the spread of d, and at most 1."""
     (dl, du) = d
     spread = du.amax(axis, keepdim=True) - dl.amin(axis, keepdim=True)
-    reach = ((spread * 0.25) * (1 + 1e-9)).clamp(max=1.0).expand_as(dl)
+    reach = ((spread * 0.25) * (1 + 1e-9) + LEAST * (spread > 0).double()).clamp(max=1.0).expand_as(dl)
     return -reach, reach
