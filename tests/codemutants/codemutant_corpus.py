@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from codemutant_engine import ROOT, Case
+from codemutant_rules import effects, shortcuts
 
 RECORDED = ("tests/check", "tests/mutants/test_forgeries.py", "tests/hostile/test_hostile.py")
 LEFT_OUT = "not random and not damage and not real_commands and not pool_of and not command"
@@ -118,7 +119,7 @@ def hostile(folder: Path) -> list[Case]:
         for file, data in zip(("g.safetensors", "h.safetensors", "c.json"), files, strict=True):
             (place / file).write_bytes(data)
         if sum(map(len, files)) < 1 << 18:
-            cases.append(Case(f"hostile {what}", partial(_verdict, place), forged=True))
+            cases.append(Case(f"hostile {what}", partial(_verdict, place)))
     return cases
 
 
@@ -131,11 +132,12 @@ def _refusal(place: Path, message: str, check: Callable[..., Any]) -> str:
 
 
 def corpus(folder: Path, seed: int) -> list[Case]:
-    for name in ("recorded", "forged", "hostile"):
+    for name in ("recorded", "forged", "hostile", "effects"):
         (folder / name).mkdir()
     recorded(folder / "recorded")
     drawn(folder / "recorded", seed)
-    return [*forged(folder / "forged"), *hostile(folder / "hostile"), *triples(folder / "recorded"), *arithmetic()]
+    by_hand = [*forged(folder / "forged"), *effects(folder / "effects"), *shortcuts(), *arithmetic()]
+    return [*by_hand, *hostile(folder / "hostile"), *triples(folder / "recorded")]
 
 
 # --- arithmetic ----------------------------------------------------------------------------------

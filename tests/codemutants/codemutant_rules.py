@@ -1,0 +1,158 @@
+"""Questions about single functions of the checker's rules: short cuts must decide as the long way does, and bounds must be the ones they were."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable
+from fractions import Fraction as F
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from codemutant_engine import ROOT, Case
+
+Check = Callable[..., Any]
+
+
+def shortcuts() -> list[Case]:
+    return [Case(f"short cut: {question.__name__}", partial(_asked, question), forged=True) for question in (_floats, _multiples, _alike)]
+
+
+def _asked(question: Callable[[np.random.Generator], str], check: Check) -> str:
+    return question(np.random.default_rng(7))
+
+
+def _module(name: str) -> Any:
+    return sys.modules[f"lumpnet.check.{name}"]
+
+
+def _floats(rng: np.random.Generator) -> str:
+    """`Part.floats` says of sums in float64 that they are exact, and stay exact times numbers of `room` bits: they are, and it says so of small ones."""
+    affine = _module("rules.affine")
+    for turn in range(400):
+        units, dtype = int(rng.integers(1, 6)), "float64" if turn % 10 == 0 else "float32"
+        classes = np.sort(rng.integers(0, 2, units))
+        found, starts = np.unique(classes, return_index=True)
+        width, room = int(rng.choice([1, 2, 8, 24, 28, 29, 31])), int(rng.choice([0, 1, 4, 25, 28, 29]))
+        factors = None if turn % 3 == 0 else np.array([int(v) for v in rng.integers(-(1 << width) + 1, 1 << width, units)], object)
+        plain = factors is None and len(found) == units
+        spread = int(rng.choice([0, 3, 12, 40]))
+        x = np.ldexp(rng.integers(-(1 << 24) + 1, 1 << 24, (units, 3, 2)).astype(dtype), rng.integers(-spread, spread + 1, (units, 3, 2))).astype(dtype)
+        if turn % 2:
+            x = rng.integers(-3, 4, (units, 3, 2)).astype(dtype)
+        part = affine.Part(np.arange(units), starts, found, factors, None, plain)
+        sums, exact = part.floats(x, room)
+        bits = max((int(np.bincount(classes).max())).bit_length() + max((abs(f).bit_length() for f in factors), default=0) if factors is not None else 0, 0)
+        small = dtype == "float32" and turn % 2 and bits + room <= 20
+        for row in range(3):
+            if not exact[row]:
+                if small:
+                    return "small sums are not done in floats"
+                continue
+            if dtype != "float32":
+                return "sums of float64 are done in floats"
+            for k, a in enumerate(starts):
+                b = [*starts[1:], units][k]
+                for tap in range(2):
+                    true = sum(F(float(x[u, row, tap])) * (1 if factors is None else factors[u]) for u in range(a, b))
+                    most = (1 << room) - 1
+                    if F(float(sums[k, row, tap])) != true or F(float(sums[k, row, tap]) * most) != true * most:
+                        return "a sum in floats is not exact"
+    return "floats"
+
+
+def _related(classes: list[int], columns: int, reps: list[int], scale: dict[int, F], offset: dict[int, F]) -> Any:
+    relation = _module("relation")
+    return relation.Relation("v", (None, len(classes)), 1, columns, np.array(classes), np.array(reps), scale, offset)
+
+
+def _multiples(rng: np.random.Generator) -> str:
+    """`Affine.multiples` says which rows are a scale times their representatives' rows: just those, for short scales of float32."""
+    affine = _module("rules.affine")
+    for turn in range(600):
+        dtype = np.float64 if turn % 10 == 0 else np.float32
+        bits = int(rng.choice([1, 2, 5, 28, 29, 30, 35]))
+        top, bottom = (int(v) for v in rng.integers(1 << (bits - 1), 1 << bits, 2))
+        scale = rng.choice([F(1), F(top, bottom), F(top), F(1, bottom), F(-3), F(1, 2)])
+        theirs = rng.integers(-8, 9, (2, 2)) * scale.denominator
+        mine = np.array([[int(v * scale) for v in row] for row in theirs], object)
+        if turn % 3 == 0:
+            mine[int(rng.integers(2)), int(rng.integers(2))] += 1
+        weight = np.zeros((3, 2, 2), dtype)
+        with np.errstate(all="ignore"):
+            weight[1], weight[0] = theirs.astype(dtype), mine.astype(dtype)
+        layer = affine.Affine.__new__(affine.Affine)
+        layer.weight, layer.out = weight, _related([0, 0, 1], 2, [1, 2], {} if scale == 1 else {0: scale}, {})
+        said = bool(layer.multiples(np.array([0]), np.array([1]))[0])
+        true = all(F(float(a)) == scale * F(float(b)) for a, b in zip(weight[0].ravel(), weight[1].ravel(), strict=True))
+        short = scale == 1 or (dtype == np.float32 and max(abs(scale.numerator).bit_length(), scale.denominator.bit_length()) <= 29)
+        if said != (true and short):
+            return f"a row is said {'' if said else 'not '}to be {scale} times another"
+    return "multiples"
+
+
+def _alike(rng: np.random.Generator) -> str:
+    """`_alike` says which channels follow at a glance: those with everything equal and a short dyadic scale of weight and bias."""
+    norm, graph, files = _module("rules.norm"), _module("graph"), _module("files")
+
+    def pick(*choices: Any) -> Any:
+        return choices[int(rng.integers(len(choices)))]
+
+    for _ in range(1500):
+        dtype = pick("float32", "float32", "float32", "float64")
+        s = pick(F(1), F(1), F(2), F(1, 2), F(-3, 4), F(1, 3), F((1 << 28) - 1), F((1 << 29) - 1), F((1 << 24) - 1, 8))
+        w, b, m, v = (float(rng.integers(1, 4)) for _ in range(4))
+        values = {"weight": [w * float(s), w], "bias": [b * float(s), b], "mean": [m, m], "var": [v, v]}
+        if rng.random() < 0.3:
+            role = pick(*values)
+            values[role][int(rng.integers(2))] += pick(1, -1, 0.5)
+        params = {role: files.Tensor("F32", np.array([*two, 1.0], dtype)) for role, two in values.items()}
+        node = graph.Node("v", (None, 3), dtype, "batch_norm", ("h",), {"eps": 0.5}, params)
+        one, two, c, e, d = pick(F(1), F(1), F(2)), pick(F(1), F(1), F(2)), pick(F(0), F(0), F(0), F(5)), pick(F(0), F(0), F(0), F(5)), pick(F(0), F(0), F(0), F(5))
+        classes = pick([0, 0, 0], [0, 0, 0], [1, 0, 0], [-1, -1, 0], [1, 1, 0])
+        inn = _related(classes, 1, [2], {k: x for k, x in ((0, one), (1, two)) if x != 1}, {k: x for k, x in ((0, c), (1, e)) if x})
+        out = _related([0, 0, 1], 2, [1, 2], {} if s == 1 else {0: s}, {0: d} if d else {})
+        stored = {role: [F(float(x)) for x in t.data[:2]] for role, t in params.items()}
+        equal = all(stored[role][0] == stored[role][1] for role in ("mean", "var")) and all(stored[r][0] == s * stored[r][1] for r in ("weight", "bias"))
+        bare = one == two and c == e == d == 0 and classes[0] == classes[1] >= 0
+        short = dtype == "float32" and s.denominator in (1, 2, 4, 8) and abs(s.numerator).bit_length() + s.denominator.bit_length() <= 29
+        if bool(norm._alike(node, inn, out, np.array([0]), np.array([1]))[0]) != (equal and bare and short):
+            return "channels follow at a glance"
+    return "alike"
+
+
+def effects(folder: Path) -> list[Case]:
+    """What rounding does to the networks that were written by hand: every bound to the last bit, where every weight may be rounded and where some may."""
+    sys.path.insert(0, str(ROOT / "tests/check"))
+    import test_effect
+    from catalog import CASES
+    from forge import file_bytes
+
+    nets = {name: make().h for name, make in CASES.items()} | {f"steep {k}": net for k, net in enumerate(test_effect.STEEP)}
+    nets |= {f"{name}, wildest": test_effect.wildest(net) for name, net in nets.items()}
+    cases = []
+    for k, (name, net) in enumerate(nets.items()):
+        path = folder / f"{k}.safetensors"
+        path.write_bytes(file_bytes(copy.deepcopy(net)))
+        cases.append(Case(f"effect: {name}", partial(_bounds, path), forged=True))
+    return cases
+
+
+def _bounds(path: Path, check: Check) -> str:
+    rules, reader = _module("rules"), _module("files")
+    graph = _module("graph").read_graph(reader.read_network_file(path), rules.KINDS)
+    rng, said = np.random.default_rng(7), []
+    some: dict[str, dict[str, Any]] = {node.name: {role: rng.random(t.data.shape) < 0.5 for role, t in node.params.items()} for node in graph.nodes}
+    reals = [value for value in graph.inputs if value.dtype == graph.dtype]
+    ends = {value.name: np.sort(rng.normal(size=(2, int(np.prod(value.shape[1:])))), axis=0) for value in reals}
+    boxes = {value.name: ((-1.0,), (2.0,)) for value in reals}, {name: (tuple(e[0].tolist()), tuple(e[1].tolist())) for name, e in ends.items()}
+    for exact in ({}, some):
+        for box in (None, *boxes):
+            try:
+                one, two = _module("effect").effect(graph, rules.KINDS, exact, box)
+                said.append(f"{one.alpha!r} {one.beta!r} {two.alpha!r} {two.beta!r}")
+            except (_module("outcome").Unsure, _module("outcome").Refusal) as problem:
+                said.append(type(problem).__name__)
+    return "; ".join(said)
