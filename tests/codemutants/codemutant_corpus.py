@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from codemutant_engine import ROOT, Case
-from codemutant_rules import effects, shortcuts
+from codemutant_rules import effects, masks, shortcuts
 
 RECORDED = ("tests/check", "tests/mutants/test_forgeries.py", "tests/hostile/test_hostile.py")
 LEFT_OUT = "not random and not damage and not real_commands and not pool_of and not command"
@@ -84,18 +84,18 @@ def forged(folder: Path) -> list[Case]:
     import test_refuses_recurrent
     from catalog import CASES
 
-    found = []
+    found: list[tuple[str, Any, str | None]] = []
     for tests in (test_refuses, test_refuses_recurrent, test_refuses_conditions):
         for law, (name, breaking, message) in tests.FORGERIES.items():
             found.append((f"forged: {law}", CASES[name]().broken(breaking), message))
     found += [(f"malformed: {what}", triple, message) for what, (triple, message) in test_refuses_conditions.malformed().items()]
-    found += [(f"by hand: {name}", make(), "") for name, make in CASES.items()]
+    found += [(f"by hand: {name}", make(), None) for name, make in CASES.items()]
     cases = []
     for k, (name, triple, message) in enumerate(found):
         place = folder / f"{k}"
         place.mkdir()
         triple.write(place)
-        cases.append(Case(name, partial(_refusal, place, message), forged=True))
+        cases.append(Case(name, partial(_verdict, place) if message is None else partial(_refusal, place, message), forged=True))
     return cases
 
 
@@ -132,11 +132,11 @@ def _refusal(place: Path, message: str, check: Callable[..., Any]) -> str:
 
 
 def corpus(folder: Path, seed: int) -> list[Case]:
-    for name in ("recorded", "forged", "hostile", "effects"):
+    for name in ("recorded", "forged", "hostile", "effects", "masks"):
         (folder / name).mkdir()
     recorded(folder / "recorded")
     drawn(folder / "recorded", seed)
-    by_hand = [*forged(folder / "forged"), *effects(folder / "effects"), *shortcuts(), *arithmetic()]
+    by_hand = [*forged(folder / "forged"), *effects(folder / "effects"), *masks(folder / "masks"), *shortcuts(), *arithmetic()]
     return [*by_hand, *hostile(folder / "hostile"), *triples(folder / "recorded")]
 
 

@@ -187,10 +187,11 @@ class Engine:
         return result, {name: frozenset(found) for name, found in lines.items()}
 
     def reached(self, change: Change) -> list[Case]:
-        """The cases for which the change may matter."""
+        """The cases for which the change may matter: those that run its lines, or any that use what is made when the file is imported."""
         numbers = {number: None for line in change.lines for number in self.asking[change.file, line]}
-        if not numbers and self.imported.get(change.file, frozenset()) & set(change.lines):
-            numbers = {number: None for (file, _), found in self.asking.items() if file == change.file for number in found}
+        if self.imported.get(change.file, frozenset()) & set(change.lines):
+            numbers |= {number: None for (file, _), found in self.asking.items() if file == change.file for number in found}
+            numbers |= {number: None for number, case in enumerate(self.cases) if case.forged}
         return [self.cases[number] for number in numbers]
 
     def wrong(self, change: Change) -> Case | None:

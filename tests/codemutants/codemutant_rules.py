@@ -17,7 +17,10 @@ Check = Callable[..., Any]
 
 
 def shortcuts() -> list[Case]:
-    return [Case(f"short cut: {question.__name__}", partial(_asked, question), forged=True) for question in (_floats, _multiples, _alike)]
+    return [
+        Case(f"short cut: {question.__name__}", partial(_asked, question), forged=True)
+        for question in (_floats, _multiples, _alike, _blocks, _ranges, _margins)
+    ]
 
 
 def _asked(question: Callable[[np.random.Generator], str], check: Check) -> str:
@@ -42,6 +45,7 @@ def _floats(rng: np.random.Generator) -> str:
         x = np.ldexp(rng.integers(-(1 << 24) + 1, 1 << 24, (units, 3, 2)).astype(dtype), rng.integers(-spread, spread + 1, (units, 3, 2))).astype(dtype)
         if turn % 2:
             x = rng.integers(-3, 4, (units, 3, 2)).astype(dtype)
+        x[:, 0] *= turn % 4 > 1
         part = affine.Part(np.arange(units), starts, found, factors, None, plain)
         sums, exact = part.floats(x, room)
         bits = max((int(np.bincount(classes).max())).bit_length() + max((abs(f).bit_length() for f in factors), default=0) if factors is not None else 0, 0)
@@ -100,27 +104,134 @@ def _alike(rng: np.random.Generator) -> str:
     def pick(*choices: Any) -> Any:
         return choices[int(rng.integers(len(choices)))]
 
-    for _ in range(1500):
+    for turn in range(3000):
         dtype = pick("float32", "float32", "float32", "float64")
-        s = pick(F(1), F(1), F(2), F(1, 2), F(-3, 4), F(1, 3), F((1 << 28) - 1), F((1 << 29) - 1), F((1 << 24) - 1, 8))
-        w, b, m, v = (float(rng.integers(1, 4)) for _ in range(4))
+        s = pick(
+            F(1), F(2), F(1, 2), F(-3, 4), F(1, 3), F(1 << 27), F(1 << 28), F((1 << 20) + 1, 1 << 10), F((1 << 29) + 1, 1 << 29), F((1 << 53) + 1, 1 << 29)
+        )
+        w, b, m, v = (float(rng.choice([1, 3])) for _ in range(4))
         values = {"weight": [w * float(s), w], "bias": [b * float(s), b], "mean": [m, m], "var": [v, v]}
         if rng.random() < 0.3:
             role = pick(*values)
             values[role][int(rng.integers(2))] += pick(1, -1, 0.5)
         params = {role: files.Tensor("F32", np.array([*two, 1.0], dtype)) for role, two in values.items()}
         node = graph.Node("v", (None, 3), dtype, "batch_norm", ("h",), {"eps": 0.5}, params)
-        one, two, c, e, d = pick(F(1), F(1), F(2)), pick(F(1), F(1), F(2)), pick(F(0), F(0), F(0), F(5)), pick(F(0), F(0), F(0), F(5)), pick(F(0), F(0), F(0), F(5))
+        one, two, c, e, d = (
+            pick(F(1), F(1), F(2)),
+            pick(F(1), F(1), F(2)),
+            pick(F(0), F(0), F(0), F(5)),
+            pick(F(0), F(0), F(0), F(5)),
+            pick(F(0), F(0), F(0), F(5)),
+        )
         classes = pick([0, 0, 0], [0, 0, 0], [1, 0, 0], [-1, -1, 0], [1, 1, 0])
+        if turn % 2:
+            one, two, c, e, d, classes = F(1), F(1), F(0), F(0), F(0), [0, 0, 0]
         inn = _related(classes, 1, [2], {k: x for k, x in ((0, one), (1, two)) if x != 1}, {k: x for k, x in ((0, c), (1, e)) if x})
         out = _related([0, 0, 1], 2, [1, 2], {} if s == 1 else {0: s}, {0: d} if d else {})
         stored = {role: [F(float(x)) for x in t.data[:2]] for role, t in params.items()}
         equal = all(stored[role][0] == stored[role][1] for role in ("mean", "var")) and all(stored[r][0] == s * stored[r][1] for r in ("weight", "bias"))
         bare = one == two and c == e == d == 0 and classes[0] == classes[1] >= 0
-        short = dtype == "float32" and s.denominator in (1, 2, 4, 8) and abs(s.numerator).bit_length() + s.denominator.bit_length() <= 29
+        short = dtype == "float32" and s.denominator & (s.denominator - 1) == 0 and abs(s.numerator).bit_length() + s.denominator.bit_length() <= 29
         if bool(norm._alike(node, inn, out, np.array([0]), np.array([1]))[0]) != (equal and bare and short):
             return "channels follow at a glance"
     return "alike"
+
+
+def _blocks(rng: np.random.Generator) -> str:
+    """Equality of tensors of more than one block, and of other shapes."""
+    pinned = _module("rules.pinned")
+    pinned._BLOCK = 4
+    one = np.arange(10.0)
+    said = [pinned.equal_numbers(one, np.where(np.arange(10) == at, -1, one)) for at in range(11)]
+    said += [pinned.equal_numbers(np.ones(shape), np.ones((2, 3))) for shape in ((2, 3), (3, 2), (6,), (1, 1), (1,), (2, 3, 1))]
+    return "blocks" if said == [False] * 10 + [True] + [True] + [False] * 5 else f"equal: {said}"
+
+
+ODD: tuple[Any, ...] = (
+    None, True, False, 0, 1, -1, 2, 31, 32, 33, (1 << 31) - 1, 1 << 31, (1 << 31) + 1, 1 << 53, (1 << 53) + 1, -(1 << 53), -(1 << 53) - 1, (1 << 52) + 1,
+    0.0, 1.0, -1.0, 0.5, float("inf"), "", "1", "none", "tanh", "relu", "nearest", "linear", "constant", "reflect", "edge", [], [0], [1], [-1], [True], [1.0],
+    [1, 0], [1, -1], ["1"], {}, {"a": 1}, [[0, 0]], [[0, 1], [-1, 0]], [[0, 1], [1, 0]], [[0]], [[0, 0, 0]], ["ab"], [{"a": 1, "b": 2}], [[True, 0]], (), (1,),
+)  # fmt: skip
+"""What may stand in a file where a number, a list or a text is expected, and a little more."""
+
+
+def _tried(call: Callable[..., Any], *values: Any) -> str:
+    try:
+        return repr(call(*values))
+    except Exception as problem:
+        return type(problem).__name__
+
+
+def _ranges(rng: np.random.Generator) -> str:
+    """Which attributes, roles and inputs every kind may have, and which numbers a certificate may hold: as they were."""
+    certificate, said = sys.modules["lumpnet.certificate"], []
+    for name, kind in sorted(_module("rules").KINDS.items()):
+        said.append(
+            f"{name} {kind.inputs} {kind.roles} {sorted(kind.optional)} {kind.free} {kind.training} {kind.operands} {kind.opaque} {kind.effect is None}"
+        )
+        said += [f"{key} {''.join(_tried(good, value)[0] for value in ODD)}" for key, good in sorted(kind.attrs.items())]
+    for read in (certificate._number, certificate._count, certificate._bound, certificate._real, certificate._rational, certificate._interval):
+        said += [_tried(read, "w", value) for value in ODD]
+    said += [_tried(certificate._counts, "w", [value], least) for value in ODD for least in (-1, 0)]
+    said += [_tried(certificate._count, "w", value, 1) for value in ODD]
+    said += [
+        _tried(certificate._interval, "w", {"lower": low, "upper": high})
+        for low in ([], [1], 1, 2, [0, 3], [1, 1, 1])
+        for high in ([], [1], 1, 2, [0, 3], [1, 1])
+    ]
+    said += [_tried(certificate._real, "w", [a, b, r]) for a in ("0", "1/2") for b in ("0", "1", "-1") for r in ("0", "1", "2", "-1", "1/2")]
+    return " ".join(said)
+
+
+def _margins(rng: np.random.Generator) -> str:
+    """What bounds are raised by, down to the last bit, where numbers are subnormal, too."""
+    effect, graph, files = _module("effect"), _module("graph"), _module("files")
+    x = np.array([0.0, 2.0**-1074, 2.0**-1073, 3 * 2.0**-1074, 2.0**-1022, 1e-300, 1.0, 1 / 3, 1e300])
+    said = [effect.up(x, n) for n in (0, 1, 2, 17)] + [effect.plus(x, x), effect.plus(x, x, x), effect.times(x[:8], x[:8]), effect.times(x, 0.5)]
+    for dtype in ("float32", "float64"):
+        info = np.finfo(dtype)
+        said.append(effect.slack(np.array([0, 1, 1.5, -1, info.tiny, info.tiny / 2, info.smallest_subnormal, 3 * info.smallest_subnormal, 1e-30], dtype)))
+    two = effect.Near(np.array([[0.25, 3.0], [0.5, 0.125]]), np.array([[0.0, 1.0], [0.25, 4.0]]))
+    node = graph.Node("v", (None, 2), "float32", "tanh", ("h",), {}, {"p": files.Tensor("F32", np.array([1, 3], "float32"))})
+    steps = [effect.Step(node, ((None, 2),), {"p": exact} if exact is not None else {}) for exact in (None, True, False, np.array([True, False]))]
+    for near in (two, effect.Near(two.size[:1], two.apart[:1])):
+        for slope in (0.5, 1.0, 2.0, np.array([[1.0, 2.0]]), np.array([[1.0, 1.0]])):
+            for gain in (0.5, 1.0, np.array([[1.0, 0.5]])):
+                for at_zero, most in ((0.0, np.inf), (0.75, np.inf), (0.0, 1.0), (0.25, 2.0)):
+                    bent = effect.bent_by(steps[0], near, np.asarray(slope), np.asarray(gain), at_zero, most)
+                    said += [bent.size, bent.apart]
+        said += [near.most([1]).size, near.scaled(0.3).apart, steps[0].constants(np.array([[5.0, 6.0]]), near)]
+    texts = [a.tolist() for step in steps for a in step.stored("p")]
+    texts += (
+        [_tried(step.equal, "p") for step in steps] + [_tried(steps[0].along, np.ones(2), axis) for axis in (0, 1, None)] + [_tried(steps[0].own, "q", 7.0)]
+    )
+    return " ".join([*(repr(np.asarray(a).tolist()) for a in said), *map(str, texts)])
+
+
+def masks(folder: Path) -> list[Case]:
+    """Which stored numbers are found to be the quotient's own, where every weight may be rounded."""
+    sys.path.insert(0, str(ROOT / "tests/check"))
+    from catalog import CASES
+    from test_refuses_conditions import ROUNDED
+
+    cases = []
+    for k, (name, make) in enumerate((CASES | ROUNDED).items()):
+        (folder / str(k)).mkdir()
+        make().write(folder / str(k))
+        cases.append(Case(f"mask: {name}", partial(_mask, folder / str(k)), forged=True))
+    return cases
+
+
+def _mask(place: Path, check: Check) -> str:
+    rules, reader, run, certificate = _module("rules"), _module("graph"), _module("run"), sys.modules["lumpnet.certificate"]
+    g, h = (reader.read_graph(_module("files").read_network_file(place / f"{side}.safetensors"), rules.KINDS) for side in "gh")
+    relations, said = run._relations(g, certificate.loads((place / "c.json").read_bytes())), []
+    pairs = run._pairs(g, h, relations)
+    for node in g.nodes:
+        case = run._case(node, pairs[node.name], relations, "nearest", (g.dtype, h.dtype))
+        run._discharge(case)
+        said.append(" ".join(f"{role} {np.asarray(mask).astype(int).tolist()}" for role, mask in sorted(case.exact.items())))
+    return "; ".join(said)
 
 
 def effects(folder: Path) -> list[Case]:
@@ -131,6 +242,9 @@ def effects(folder: Path) -> list[Case]:
     from forge import file_bytes
 
     nets = {name: make().h for name, make in CASES.items()} | {f"steep {k}": net for k, net in enumerate(test_effect.STEEP)}
+    for kind, attrs in (test_effect.SLOPES | {"softmax": {"axis": 1}}).items():
+        nets |= {f"{kind} of {size}": test_effect.behind(kind, 3, weight=(size, 2 * size), attrs=attrs) for size in (0.01, 1.0)}
+    nets["eps below zero"] = test_effect.behind("batch_norm", 3, mean=[1, 2, 3], var=[9, 16, 4], attrs={"eps": -1.0})
     nets |= {f"{name}, wildest": test_effect.wildest(net) for name, net in nets.items()}
     cases = []
     for k, (name, net) in enumerate(nets.items()):
