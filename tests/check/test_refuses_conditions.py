@@ -79,6 +79,7 @@ bad("a bias too short", "conv_transpose", [(None, 2, 3)], (None, 2, 3), turned(1
 bad("padding that leaves nothing", "conv_transpose", [(None, 1, 2)], (None, 1, 0), turned(1, padding=[1]), "leaves nothing", weight=(1, 1, 1))
 bad("nothing in one axis", "conv_transpose", [(None, 1, 2, 2)], (None, 1, 0, 2), turned(2, padding=[1, 0]), "leaves nothing", weight=(1, 1, 1, 1))
 bad("much output padding", "conv_transpose", [(None, 1, 2)], (None, 1, 3), turned(1, output_padding=[1]), "output padding", weight=(1, 1, 1))
+bad("a fixed batch for features", "linear", [(2,)], (3,), {}, WEIGHT, weight=(3, 2))
 bad("a batch for features", "linear", [(None,)], (2,), {}, WEIGHT, weight=(2, 1))
 bad("three axes", "linear", [(None, 2)], (None, 2), {}, WEIGHT, weight=(2, 2, 1))
 bad("other features", "linear", [(None, 3)], (None, 2), {}, WEIGHT, weight=(2, 2))
@@ -1246,6 +1247,179 @@ alone(
     ),
     "claims column 1",
 )
+
+# --- numbers of all sizes ------------------------------------------------------------------------
+TINY = 2.0**-60
+FOURFOLD = lump([0, 0, 0, 0], 1, [0])
+
+
+def uneven(rows: Any, v: Any, kept: Any, last: Any, bias: Any = (0, 0, 0)) -> Callable[[], Triple]:
+    """Four equal units, and rows of weights whose sums float64 does not hold."""
+
+    def net(first: Any, weight: Any, b: Any, final: Any) -> Net:
+        nodes = {"h": linear("x", first), "v": linear("h", weight, list(b)), "y": linear("v", final)}
+        return Net({"x": (None, 2)}, nodes, ["y"])
+
+    reps = list(v.representatives[: v.columns])
+    return lambda: Triple(net([ROW] * 4, rows, bias, np.ones((1, len(rows)))), net([ROW], kept, np.array(bias)[reps], last), {"h": FOURFOLD, "v": v})
+
+
+EXACTLY, NEARLY, NOTHING_BUT = [1, 0, 0, 0], [1, TINY, 0, 0], [TINY, 1, -1, 0]
+for _first, _second in ((EXACTLY, NEARLY), (NEARLY, EXACTLY), (NEARLY, [1, -TINY, 0, 0])):
+    _sum = [[sum(_first)]]
+    alone(f"{_second} is not {_first}", uneven([_first, _second, [0] * 4], lump([0, 0, 1], 1, [0, 2]), _sum, [[2]]), "unit 1 and its representative 0 differ|")
+CONSTANTS = lump([0, -1, -1], 1, [0], {}, {1: 5, 2: 6})
+for _one, _other, _unit in ((NOTHING_BUT, [0] * 4, 1), ([1, 0, -1, 0], NOTHING_BUT, 2), (NOTHING_BUT, NOTHING_BUT, 1)):
+    alone(
+        f"{_one} or {_other} is not nothing",
+        uneven([EXACTLY, _one, _other], CONSTANTS, [[1]], [[1]], (0, 5, 6)),
+        f"unit {_unit} has a non-zero weight",
+    )
+alone("what is kept is kept to the last bit", uneven([NEARLY, [0] * 4, [0] * 4], lump([0, 1, 2], 1, [0, 1, 2]), [[1]], [[1]]), "towards column 0 .* is")
+alone(
+    "nothing kept reads a little of a ghost",
+    layered([ROW, OTHER, OTHER, OTHER], [0] * 4, lump([0, 1, 1, 1], 1, [0, 1]), KEPT, [[1, TINY, 1, -1]], ([[1]], [0])),
+    "towards class 1",
+)
+
+
+def of_dtype(dtype: str, make: Callable[[], Triple], its: str | None = None) -> Callable[[], Triple]:
+    """The same numbers in other dtypes."""
+
+    def change() -> Triple:
+        triple = make()
+        for net, d in ((triple.g, dtype), (triple.h, its or dtype)):
+            net.dtype = d
+            for node in net.nodes.values():
+                node.params = {role: np.array(value, d) for role, value in node.params.items()}
+        return triple
+
+    return change
+
+
+def third_row() -> Triple:
+    """A third that float64 rounds: three times it is 1 only if the product is rounded, too."""
+    triple = layered([[1, 2], [1, 2]], [0, 0], lump([0, 0], 1, [0], {1: F(1, 3)}), ([[1, 2]], [0]), [[1, 3]], ([[2]], [0]))()
+    triple = of_dtype("float64", lambda: triple)()
+    triple.g.nodes["h"].params["weight"][1] = [1 / 3, 2 / 3]
+    return triple
+
+
+alone("a rounded third is no third", third_row, TIED)
+
+
+def third_weight() -> Triple:
+    """The reduced weight is four thirds, which float64 does not hold either."""
+    triple = of_dtype("float32", layered([[3, 6], ROW], [0, 0], lump([0, 0], 1, [0], {1: F(1, 3)}), ([[3, 6]], [0]), [[1, 1]], ([[1]], [0])), "float64")()
+    triple.h.nodes["y"].params["weight"][0, 0] = 4 / 3
+    return triple
+
+
+alone("rounded four thirds are not four thirds", third_weight, "towards column 0")
+for _stored in (4, 1, 2 / 3):
+    alone(
+        f"four thirds are not {_stored}",
+        layered([[3, 6], ROW], [0, 0], lump([0, 0], 1, [0], {1: F(1, 3)}), ([[3, 6]], [0]), [[1, 1]], ([[_stored]], [0])),
+        "towards column 0",
+    )
+for _stored in (0.375, 1.5, 3):
+    for _dtype in ("float32", "float64"):
+        alone(
+            f"three quarters are not {_stored} in {_dtype}",
+            of_dtype(_dtype, layered([ROW, ROW], [0, 0], TWO, ([ROW], [0]), [[0.5, 0.25]], ([[_stored]], [0]))),
+            "towards column 0",
+        )
+
+
+def across(first: Any, lumping: Any, mine: Any, its: Any, kept: Any, member: int = 0) -> Callable[[], Triple]:
+    """Two groups with a row each, which are claimed to be one."""
+    reps = [1 - member]
+
+    def net(rows: Any, weight: Any, last: Any, groups: int) -> Net:
+        w = np.array(weight, "float32")[:, :, None]
+        nodes = {"h": channels(len(rows), rows), "v": N("conv", (None, len(w), 1), ["h"], conv(1, groups), {"weight": w})}
+        last = np.array(last, "float32").reshape(1, len(w), 1)
+        return Net({"x": (None, 2, 1)}, nodes | {"y": N("conv", (None, 1, 1), ["v"], conv(1), {"weight": last})}, ["y"])
+
+    def make() -> Triple:
+        h = net([first[rep] for rep in lumping.representatives], [kept], [2], 1)
+        return Triple(net(first, [mine, its], [1, 1], 2), h, {"h": lumping, "v": lump([0, 0], 1, reps)})
+
+    return make
+
+
+OPPOSITE = [ROW, [-1, -2], OTHER, OTHER]
+BOTH_WAYS = lump([0, 0, 1, 1], 2, [0, 2], {1: -1})
+for _member in (0, 1):
+    _rows = ([1, -1], [0, 0]), ([0, 0], [1, 1])
+    for _what, (_left, _right) in zip(("opposite", "equal"), _rows, strict=True):
+        _kept = [[0, 0], [2, 0]][_member] if _what == "opposite" else [[0, 2], [0, 0]][_member]
+        alone(
+            f"{_what} weights of one group are nothing in another, seen from {_member}", across(OPPOSITE, BOTH_WAYS, _left, _right, _kept, _member), "differ in"
+        )
+SHARED = [ROW, [-1, -2], OTHER, OTHER, OTHER, OTHER]
+for _member in (0, 1):
+    for _mine, _its in ((2, 1), (1, 2)):
+        alone(
+            f"{_mine} and {_its} times one class differ, seen from {_member}",
+            across(SHARED, lump([0, 0, 1, 1, 1, 1], 2, [0, 2], {1: -1}), [0, 0, _mine], [0, _its, 0], [0, (_its, _mine)[_member]], _member),
+            "differ in",
+        )
+DOUBLED_CHANNEL = [ROW, OTHER, [2, 4], OTHER]
+for _member in (0, 1):
+    alone(
+        f"a scale counts beside what has none, seen from {_member}",
+        across(DOUBLED_CHANNEL, lump([0, 1, 0, 1], 2, [0, 1], {2: 2}), [6, 1], [6, 1], ([12, 1], [6, 1])[_member], _member),
+        "differ in",
+    )
+
+
+def odd_quotient() -> Triple:
+    """Nothing, in a class whose scale has a denominator that takes a weight beyond float64."""
+    s = (1 << 24) - 3
+    d = pow(s, -1, 1 << 31)
+    w = (s * d - 1) >> 31
+    rows = [[0, 0], [0, 0], OTHER, [-3, 1]]
+    lumping = lump([0, 1, 0, 1], 2, [0, 1], {2: F(1, d), 3: -1})
+
+    def net(first: Any, weight: Any, last: Any, groups: int) -> Net:
+        weight = np.array(weight, "float32")[:, :, None]
+        nodes = {"h": channels(len(first), first), "v": N("conv", (None, 2, 1), ["h"], conv(1, groups), {"weight": weight})}
+        return Net({"x": (None, 2, 1)}, nodes | {"y": N("conv", (None, 1, 1), ["v"], conv(1), {"weight": np.ones((1, 2, 1), "float32")})}, ["y"])
+
+    rows = [[0, 0], OTHER, [0, 0], [-3, 1]]
+    return Triple(net(rows, [[0, 0], [w * 2.0**31, 0]], None, 2), net(rows[:2], [[0, 0], [s, 0]], None, 1), {"h": lumping})
+
+
+alone("a weight divided is not nearly divided", odd_quotient, "towards column 0")
+
+
+def far_tap() -> Triple:
+    """Padded by one under a dilation of two: the last tap reads beyond the end, and weighs a constant."""
+    layer = {"weight": np.zeros((1, 1, 1), "float32"), "bias": [5]}
+    y = N("conv", (None, 1, 3), ["h"], conv(1, dilation=[2], padding=[1]), {"weight": np.array([[[0, 0, 1]]], "float32")})
+    g = Net({"x": (None, 1, 5)}, {"h": N("conv", (None, 1, 5), ["x"], conv(1), layer), "y": y}, ["y"])
+    h = Net({"x": (None, 1, 5)}, {"y": N("constant", (None, 1, 3), ["x"], {"shape": [1, 3], "axis": 1}, {"value": [5]})}, ["y"])
+    return Triple(g, h, {"h": lump([-1], 0, [], {}, {0: 5})})
+
+
+alone("a dilated tap reads beyond the end", far_tap, "tap 2, which reads the zero padding")
+
+
+def unfolded() -> Triple:
+    """(2 positions, 2 units) in one row: a ghost at the second position is not the first position's unit."""
+
+    def net(rows: Any, last: Any) -> Net:
+        n = len(rows)
+        nodes = {"h": N("linear", (None, 2, n), ["x"], {}, {"weight": np.array(rows, "float32")})}
+        nodes["v"] = N("reshape", (None, 2 * n), ["h"], {"shape": [2 * n]})
+        return Net({"x": (None, 2, 2)}, nodes | {"y": linear("v", last)}, ["y"])
+
+    g, h = net([ROW, OTHER], [[0, 0, 1, 1]]), net([ROW], [[1, 1]])
+    return Triple(g, h, {"h": lump([0, 1], 1, [0, 1], axis=2), "v": lump([2, 3, 1, 0], 2, [3, 2, 0, 1])})
+
+
+alone("a ghost at another position is no column", unfolded, "claims column 0")
 
 # --- rounding ------------------------------------------------------------------------------------
 ROUNDED: dict[str, Callable[[], Triple]] = {}

@@ -154,9 +154,7 @@ def _silent(tree: ast.AST) -> Iterator[ast.AST]:
             yield from ast.walk(node)
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and _name(node.value.func) in BOUNDS:
             yield node
-        elif (isinstance(node, ast.Call) and _name(node.func) == "any" and any(_name(n).startswith("_MAX") for n in ast.walk(node))) or (
-            isinstance(node, ast.If) and any(_limit(n) for n in ast.walk(node.test))
-        ):
+        elif _costs(node):
             yield from ast.walk(node)
         elif isinstance(node, ast.If):
             for block in (node.body, node.orelse):
@@ -175,6 +173,13 @@ def _refuses(block: list[ast.stmt]) -> bool:
     *words, last = block or [ast.Pass()]
     refusal = isinstance(last, ast.Raise) or (isinstance(last, ast.Expr) and isinstance(last.value, ast.Call) and _name(last.value.func) in WORDS)
     return refusal and all(isinstance(statement, ast.Assign) for statement in words)
+
+
+def _costs(node: ast.AST) -> bool:
+    """A question about a bound on cost, and what hangs on it."""
+    if isinstance(node, ast.If):
+        return any(_limit(n) for n in ast.walk(node.test))
+    return isinstance(node, ast.Call) and _name(node.func) == "any" and any(_name(n).startswith("_MAX") for n in ast.walk(node))
 
 
 def _limit(node: ast.AST) -> bool:

@@ -46,10 +46,27 @@ def _floats(rng: np.random.Generator) -> str:
         if turn % 2:
             x = rng.integers(-3, 4, (units, 3, 2)).astype(dtype)
         x[:, 0] *= turn % 4 > 1
+        if turn % 5 == 0:  # as many terms as their count has bits for, each as large as the smallest one allows
+            units, factors, classes, found, starts, plain, dtype = (
+                7,
+                None,
+                np.zeros(7, np.int64),
+                np.zeros(1, np.int64),
+                np.zeros(1, np.int64),
+                False,
+                "float32",
+            )
+            x = np.ldexp(np.full((7, 3, 2), (1 << 24) - 1), int(rng.integers(22, 31))).astype(dtype)
+            x[0], room = (1 << 24) - 1, int(rng.integers(0, 3))
+        elif factors is not None and turn % 4 == 1:
+            factors[0] = 1
         part = affine.Part(np.arange(units), starts, found, factors, None, plain)
         sums, exact = part.floats(x, room)
-        bits = max((int(np.bincount(classes).max())).bit_length() + max((abs(f).bit_length() for f in factors), default=0) if factors is not None else 0, 0)
-        small = dtype == "float32" and turn % 2 and bits + room <= 20
+        bits = int(np.bincount(classes).max()).bit_length() + (0 if factors is None else max(abs(f).bit_length() for f in factors))
+        wide = affine.Part(np.arange(units), starts, found, factors, np.array([3, 1 << room, 1][: len(found)], object)[:, None, None])
+        if (part.room, part.divided, wide.divided) != (bits, 0, max(2, room + 1) if len(found) > 1 else 2):
+            return "other bits than the sums have"
+        small = dtype == "float32" and turn % 2 and turn % 5 and bits + room <= 20
         for row in range(3):
             if not exact[row]:
                 if small:
@@ -75,11 +92,11 @@ def _related(classes: list[int], columns: int, reps: list[int], scale: dict[int,
 def _multiples(rng: np.random.Generator) -> str:
     """`Affine.multiples` says which rows are a scale times their representatives' rows: just those, for short scales of float32."""
     affine = _module("rules.affine")
-    for turn in range(600):
-        dtype = np.float64 if turn % 10 == 0 else np.float32
+    for turn in range(800):
+        dtype = np.float64 if turn % 4 == 0 else np.float32
         bits = int(rng.choice([1, 2, 5, 28, 29, 30, 35]))
         top, bottom = (int(v) for v in rng.integers(1 << (bits - 1), 1 << bits, 2))
-        scale = rng.choice([F(1), F(top, bottom), F(top), F(1, bottom), F(-3), F(1, 2)])
+        scale = rng.choice([F(1), F(top, bottom), F(top), F(1, bottom), F(-3), F(1, 2), F(1 << 28), F(1 << 29), F(1, 1 << 34), F(1, 3)])
         theirs = rng.integers(-8, 9, (2, 2)) * scale.denominator
         mine = np.array([[int(v * scale) for v in row] for row in theirs], object)
         if turn % 3 == 0:
@@ -87,6 +104,8 @@ def _multiples(rng: np.random.Generator) -> str:
         weight = np.zeros((3, 2, 2), dtype)
         with np.errstate(all="ignore"):
             weight[1], weight[0] = theirs.astype(dtype), mine.astype(dtype)
+        if dtype == np.float64 and scale == F(1, 3):
+            weight[1], weight[0] = 1, 1 / 3  # whose product with 3 is rounded to 1
         layer = affine.Affine.__new__(affine.Affine)
         layer.weight, layer.out = weight, _related([0, 0, 1], 2, [1, 2], {} if scale == 1 else {0: scale}, {})
         said = bool(layer.multiples(np.array([0]), np.array([1]))[0])
@@ -244,6 +263,7 @@ def effects(folder: Path) -> list[Case]:
     nets = {name: make().h for name, make in CASES.items()} | {f"steep {k}": net for k, net in enumerate(test_effect.STEEP)}
     for kind, attrs in (test_effect.SLOPES | {"softmax": {"axis": 1}}).items():
         nets |= {f"{kind} of {size}": test_effect.behind(kind, 3, weight=(size, 2 * size), attrs=attrs) for size in (0.01, 1.0)}
+        nets[f"{kind} of 0.01"].nodes["h"].params["bias"] = np.zeros(3, "float32")
     nets["eps below zero"] = test_effect.behind("batch_norm", 3, mean=[1, 2, 3], var=[9, 16, 4], attrs={"eps": -1.0})
     nets |= {f"{name}, wildest": test_effect.wildest(net) for name, net in nets.items()}
     cases = []
