@@ -271,6 +271,12 @@ def _orders(numbers: Any, rng: np.random.Generator) -> str:
     far = numbers.order(np.array([(1 << 62) - 1, 1 - (1 << 62)]), 0, np.array([1 - (1 << 62), (1 << 62) - 1]), np.array([1, 1]))
     if far.tolist() != [1, -1]:
         return "numbers of either sign at the budget"
+    extremes = [sign * v for v in ((1 << 63) - 1, (1 << 62) + 1, 1 << 62, (1 << 62) - 1, 1 << 61, 3, 1, 0) for sign in (1, -1)]
+    for x in extremes:
+        for shift in (-64, -63, -62, -2, -1, 0, 1, 2, 61, 62, 63, 64):
+            said = numbers.order(np.full(len(extremes), x), 0, np.array(extremes), np.full(len(extremes), shift))
+            if said.tolist() != [(x > v) - (x < v) for v in (F(v) * F(2) ** shift for v in extremes)]:
+                return f"{x} beside extremes times 2^{shift}"
     for _ in range(300):
         x, y = (int(v) >> int(rng.integers(0, 62)) for v in rng.integers(-(1 << 62), 1 << 62, 2))
         e, f = (int(v) for v in rng.integers(-80, 80, 2)) if rng.random() < 0.5 else (0, 0)
@@ -311,6 +317,8 @@ def _reals(numbers: Any, rng: np.random.Generator) -> str:
                 return "no sum"
         elif abs((near(total.a, total.b, total.r) if isinstance(total, surd) else total) - value - other) > F(1, 1 << 100):
             return f"{x} + {y}"
+        if not numbers.same(numbers.scale_real(F(0), x), F(0)) or numbers.same(numbers.scale_real(F(0), x), F(1)):
+            return "nothing of a number is a number"
         scaled = numbers.scale_real(two[1], x)
         if not numbers.same(scaled, surd(two[1] * x.a, two[1] * x.b, x.r)):
             return f"{two[1]} * {x}"

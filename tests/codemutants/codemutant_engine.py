@@ -21,7 +21,7 @@ from typing import Any
 from codemutant_changes import Change, changes
 
 ROOT = Path(__file__).resolve().parents[2]
-ALIKE = 3
+ALIKE = 2
 """Questions with one answer that run the same lines of a file are alike: so many of them are asked about a change there, beside all the forged ones."""
 SECONDS = 5.0
 BYTES = 1 << 30

@@ -46,6 +46,7 @@ def _floats(rng: np.random.Generator) -> str:
         if turn % 2:
             x = rng.integers(-3, 4, (units, 3, 2)).astype(dtype)
         x[:, 0] *= turn % 4 > 1
+        x[rng.random(x.shape) < 0.2] = 0
         if turn % 5 == 0:  # as many terms as their count has bits for, each as large as the smallest one allows
             units, factors, classes, found, starts, plain, dtype = (
                 7,
