@@ -519,6 +519,12 @@ alone(
     "unit 1 claims",
 )
 
+alone(
+    "two constants are not nothing",
+    two_rows("add", ([ROW, [0, 0]], [0, 5]), ([OTHER, [0, 0]], [0, 7]), CONSTANT, lump([0, -1], 1, [0], {}, {1: 7}), lump([0, -1], 1, [0]), [[1, 1]], REDUCED),
+    "unit 1 claims",
+)
+
 
 # --- groups --------------------------------------------------------------------------------------
 def channels(units: int, rows: Any, **params: Any) -> N:

@@ -131,13 +131,20 @@ def _refusal(place: Path, message: str, check: Callable[..., Any]) -> str:
     return f"{type(said).__name__} {re.search(message, getattr(said, 'reason', '')) is not None}"
 
 
-def corpus(folder: Path, seed: int) -> list[Case]:
-    for name in ("recorded", "forged", "hostile", "effects", "masks"):
+def by_hand(folder: Path) -> list[Case]:
+    """What is written for the checker and for single lines of it."""
+    for name in ("forged", "hostile", "effects", "masks"):
         (folder / name).mkdir()
+    found = [*forged(folder / "forged"), *effects(folder / "effects"), *masks(folder / "masks"), *shortcuts(), *arithmetic()]
+    return found + hostile(folder / "hostile")
+
+
+def by_chance(folder: Path, seed: int) -> list[Case]:
+    """What tests ask on their way, and what is drawn."""
+    (folder / "recorded").mkdir()
     recorded(folder / "recorded")
     drawn(folder / "recorded", seed)
-    by_hand = [*forged(folder / "forged"), *effects(folder / "effects"), *masks(folder / "masks"), *shortcuts(), *arithmetic()]
-    return [*by_hand, *hostile(folder / "hostile"), *triples(folder / "recorded")]
+    return list(triples(folder / "recorded"))
 
 
 # --- arithmetic ----------------------------------------------------------------------------------

@@ -131,22 +131,25 @@ class Engine:
     def __init__(self, cases: Iterable[Case]):
         self.loader = Loader()
         sys.meta_path.insert(0, self.loader)
-        self.cases = list(cases)
         self.imported = self._traced(lambda: self.loader.fresh())[1]
-        check = self.loader.fresh()
-        for case in self.cases:
+        self.killers: dict[tuple[str, str], list[Case]] = defaultdict(list)
+        self.cases: list[Case] = []
+        self.add(cases)
+
+    def add(self, cases: Iterable[Case]) -> None:
+        """More questions; the unchanged checker answers them first, twice alike."""
+        check, order = self.loader.fresh(), random.Random(1)
+        for case in (new := list(cases)):
             case.answer, case.lines = self._traced(lambda case=case: answer(case, check))  # type: ignore[misc]
             again = answer(case, check)
             if again != case.answer:
                 raise RuntimeError(f"{case.name} is answered {case.answer}, then {again}")
-        order = random.Random(1)
-        self.cases.sort(key=lambda case: (not case.forged, order.random()))
+        self.cases = sorted([*self.cases, *new], key=lambda case: (not case.forged, order.random()))
         self.asking: dict[tuple[str, int], dict[int, None]] = defaultdict(dict)
         for file in self.loader.code:
             for number in self._unlike(file):
                 for line in self.cases[number].lines[file]:
                     self.asking[file, line][number] = None
-        self.killers: dict[tuple[str, str], list[Case]] = defaultdict(list)
 
     def _unlike(self, file: str) -> list[int]:
         """The questions that are asked about changes of this file: one of every likeness, then the second ones, and so on."""
