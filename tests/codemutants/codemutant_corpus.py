@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from codemutant_engine import ROOT, Case
+from codemutant_readers import readers
 from codemutant_rules import effects, masks, shortcuts
 
 RECORDED = ("tests/check", "tests/mutants/test_forgeries.py", "tests/hostile/test_hostile.py")
@@ -68,12 +69,15 @@ def triples(folder: Path) -> Iterator[Case]:
 
 
 def _verdict(place: Path, check: Callable[..., Any]) -> str:
-    said = check(place / "g.safetensors", place / "h.safetensors", place / "c.json")
-    return (
-        f"{type(said).__name__} stopped"
-        if "the checker stopped" in getattr(said, "reason", "")
-        else type(said).__name__ + "".join(getattr(said, "statements", ()))
-    )
+    return said(check(place / "g.safetensors", place / "h.safetensors", place / "c.json"))
+
+
+def said(verdict: Any) -> str:
+    """The verdict without the words of a refusal."""
+    if "the checker stopped" in getattr(verdict, "reason", ""):
+        return f"{type(verdict).__name__} stopped"
+    more = (verdict.statements, verdict.rounding, verdict.vouched_by) if hasattr(verdict, "statements") else ()
+    return type(verdict).__name__ + "".join(map(str, more))
 
 
 def forged(folder: Path) -> list[Case]:
@@ -133,10 +137,10 @@ def _refusal(place: Path, message: str, check: Callable[..., Any]) -> str:
 
 def by_hand(folder: Path) -> list[Case]:
     """What is written for the checker and for single lines of it."""
-    for name in ("forged", "hostile", "effects", "masks"):
+    for name in ("forged", "hostile", "effects", "masks", "readers"):
         (folder / name).mkdir()
     found = [*forged(folder / "forged"), *effects(folder / "effects"), *masks(folder / "masks"), *shortcuts(), *arithmetic()]
-    return found + hostile(folder / "hostile")
+    return [*found, *readers(folder / "readers"), *hostile(folder / "hostile")]
 
 
 def by_chance(folder: Path, seed: int) -> list[Case]:
