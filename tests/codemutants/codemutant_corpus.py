@@ -282,7 +282,7 @@ def _orders(numbers: Any, rng: np.random.Generator) -> str:
     far = numbers.order(np.array([(1 << 62) - 1, 1 - (1 << 62)]), 0, np.array([1 - (1 << 62), (1 << 62) - 1]), np.array([1, 1]))
     if far.tolist() != [1, -1]:
         return "numbers of either sign at the budget"
-    extremes = [sign * v for v in ((1 << 63) - 1, (1 << 62) + 1, 1 << 62, (1 << 62) - 1, 1 << 61, 3, 1, 0) for sign in (1, -1)]
+    extremes = [sign * v for v in ((1 << 63) - 1, (1 << 63) - (1 << 12), (1 << 62) + 1, 1 << 62, (1 << 62) - 1, 1 << 61, 1 << 60, 3, 1, 0) for sign in (1, -1)]
     for x in extremes:
         for shift in (-64, -63, -62, -2, -1, 0, 1, 2, 61, 62, 63, 64):
             said = numbers.order(np.full(len(extremes), x), 0, np.array(extremes), np.full(len(extremes), shift))

@@ -259,12 +259,22 @@ def effects(folder: Path) -> list[Case]:
     sys.path.insert(0, str(ROOT / "tests/check"))
     import test_effect
     from catalog import CASES
-    from forge import file_bytes
+    from forge import N, Net, file_bytes
 
     nets = {name: make().h for name, make in CASES.items()} | {f"steep {k}": net for k, net in enumerate(test_effect.STEEP)}
     for kind, attrs in (test_effect.SLOPES | {"softmax": {"axis": 1}}).items():
         nets |= {f"{kind} of {size}": test_effect.behind(kind, 3, weight=(size, 2 * size), attrs=attrs) for size in (0.01, 1.0)}
         nets[f"{kind} of 0.01"].nodes["h"].params["bias"] = np.zeros(3, "float32")
+    for name, n, attrs in (
+        ("max_pool", 2, {"dilation": [1]}),
+        ("max_pool", 6, {"dilation": [1], "padding": [1], "kernel": [1], "stride": [1]}),
+        ("avg_pool", 2, {}),
+    ):
+        window = {"kernel": [2], "stride": [2], "padding": [0], "ceil_mode": False} | attrs
+        window |= {"count_include_pad": True, "divisor_override": None} if name == "avg_pool" else {}
+        nets[f"{name} of an input, to {n}"] = Net({"x": (None, 1, 4)}, {"y": N(name, (None, 1, n), ["x"], window)}, ["y"])
+    nets["two outputs"] = test_effect.behind("relu", 3)
+    nets["two outputs"].outputs = ["h", "y"]
     nets["eps below zero"] = test_effect.behind("batch_norm", 3, mean=[1, 2, 3], var=[9, 16, 4], attrs={"eps": -1.0})
     nets |= {f"{name}, wildest": test_effect.wildest(net) for name, net in nets.items()}
     cases = []
