@@ -1482,7 +1482,7 @@ ROUNDED |= {
     "a linear layer without bias": narrowed("linear", (None, 2), {}, (None, 3), weight=_square),
     "groups": narrowed("conv", (None, 4, 2), conv(1, 2), (None, 2, 3), weight=np.arange(8).reshape(4, 1, 2), bias=[1, 2, 3, 4]),
     "groups of a transposed convolution": narrowed(
-        "conv_transpose", (None, 4, 4), turned(1, 2), (None, 4, 3), weight=np.arange(16).reshape(4, 2, 2) + 1, bias=[1, 2, 3, 4]
+        "conv_transpose", (None, 4, 5), turned(1, 2), (None, 4, 3), weight=np.arange(24).reshape(4, 2, 3) + 1, bias=[1, 2, 3, 4]
     ),
     "a table": narrowed("embedding", (None, 3), {}, (None,), weight=_square),
     "a constant": narrowed("constant", (None, 3), {"shape": [3], "axis": 1}, (None, 2), value=[1, 2, 3]),

@@ -144,10 +144,10 @@ def by_hand(folder: Path) -> list[Case]:
 
 
 def by_chance(folder: Path, seed: int) -> list[Case]:
-    """What tests ask on their way, and what is drawn."""
+    """What tests ask on their way, and what is drawn: in a process of its own, whose checker nobody changes."""
     (folder / "recorded").mkdir()
-    recorded(folder / "recorded")
-    drawn(folder / "recorded", seed)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, __file__, str(folder / "recorded"), str(seed)], cwd=ROOT, env=environment, check=True)
     return list(triples(folder / "recorded"))
 
 
@@ -334,3 +334,8 @@ def _reals(numbers: Any, rng: np.random.Generator) -> str:
         if not numbers.same(scaled, surd(two[1] * x.a, two[1] * x.b, x.r)):
             return f"{two[1]} * {x}"
     return "reals"
+
+
+if __name__ == "__main__":
+    recorded(Path(sys.argv[1]))
+    drawn(Path(sys.argv[1]), int(sys.argv[2]))

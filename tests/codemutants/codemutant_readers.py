@@ -94,6 +94,7 @@ def _more() -> dict[str, Callable[[bytes], bytes]]:
     found["offsets and one more"] = header(lambda h: h["a.weight"]["data_offsets"].append(0))
     found["an entry in a list"] = header(lambda h: h.update({"a.weight": list(h["a.weight"])}))
     found["offsets of one"] = tensor(data_offsets=[0])
+    found["offsets of which one is false"] = tensor("a.bias", data_offsets=[False, 16])
     found["offsets in an object"] = tensor(data_offsets={"0": 0, "1": 48})
     return found
 

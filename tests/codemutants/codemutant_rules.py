@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from fractions import Fraction as F
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -293,11 +294,15 @@ def _bounds(path: Path, check: Check) -> str:
     reals = [value for value in graph.inputs if value.dtype == graph.dtype]
     ends = {value.name: np.sort(rng.normal(size=(2, int(np.prod(value.shape[1:])))), axis=0) for value in reals}
     boxes = {value.name: ((-1.0,), (2.0,)) for value in reals}, {name: (tuple(e[0].tolist()), tuple(e[1].tolist())) for name, e in ends.items()}
-    for exact in ({}, some):
-        for box in (None, *boxes):
-            try:
-                one, two = _module("effect").effect(graph, rules.KINDS, exact, box)
-                said.append(f"{one.alpha!r} {one.beta!r} {two.alpha!r} {two.beta!r}")
-            except (_module("outcome").Unsure, _module("outcome").Refusal) as problem:
-                said.append(type(problem).__name__)
+    affine = _module("rules.affine")
+    usual = affine._BLOCK
+    for exact, box, block in product(({}, some), (None, *boxes), (usual, 0)):  # at once, and row by row
+        affine._BLOCK = block
+        try:
+            one, two = _module("effect").effect(graph, rules.KINDS, exact, box)
+            said.append(f"{one.alpha!r} {one.beta!r} {two.alpha!r} {two.beta!r}")
+        except (_module("outcome").Unsure, _module("outcome").Refusal) as problem:
+            said.append(type(problem).__name__)
+        finally:
+            affine._BLOCK = usual
     return "; ".join(said)
