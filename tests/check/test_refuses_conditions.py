@@ -1254,6 +1254,20 @@ alone(
     "claims column 1",
 )
 
+
+# --- a scale that is written though it is one ----------------------------------------------------
+def written() -> Triple:
+    """Unit 1 says that it is once its representative, and behind the function it claims to be twice it."""
+
+    def net(rows: Any, last: Any) -> Net:
+        return Net({"x": (None, 2)}, {"h": linear("x", rows), "v": N("relu", (None, len(rows)), ["h"]), "y": linear("v", last)}, ["y"])
+
+    g, h = net([ROW, ROW, [2, 4]], [[1, 1, 1]]), net([ROW], [[5]])
+    return Triple(g, h, {"h": lump([0, 0, 0], 1, [0], {1: 1, 2: 2}), "v": lump([0, 0, 0], 1, [0], {1: 2, 2: 2})})
+
+
+alone("a scale of one is one", written, "unit 1 claims")
+
 # --- numbers of all sizes ------------------------------------------------------------------------
 TINY = 2.0**-60
 FOURFOLD = lump([0, 0, 0, 0], 1, [0])
@@ -1326,6 +1340,12 @@ for _stored in (4, 1, 2 / 3):
     alone(
         f"four thirds are not {_stored}",
         layered([[3, 6], ROW], [0, 0], lump([0, 0], 1, [0], {1: F(1, 3)}), ([[3, 6]], [0]), [[1, 1]], ([[_stored]], [0])),
+        "towards column 0",
+    )
+for _stored in (1, -1, 0.5):
+    alone(
+        f"one and minus one are not {_stored}",
+        layered([ROW, ROW], [0, 0], TWO, ([ROW], [0]), [[1, -1]], ([[_stored]], [0])),
         "towards column 0",
     )
 for _stored in (0.375, 1.5, 3):

@@ -35,11 +35,44 @@ def readers(folder: Path) -> list[Case]:
         root = json.loads(rebound(data, data, claim)) | {"lumpings": dict.fromkeys(_names(data), "identity")}
         if len(data) < 1 << 18:
             cases.append(Case(f"twice: {what}", partial(_answer, _written(folder / str(k), data, data, json.dumps(root).encode())), forged=True))
+    kinds = ("int64", "int8", "float32", "float64", "bool")
+    of = {kind: _more()[f"values of {kind}"](original) for kind in (*kinds[:2], "float64", "bool")} | {"float32": _more()["a plain network"](original)}
+    for one in kinds:
+        for two in kinds:
+            root = json.loads(rebound(of[one], of[two], claim)) | {"lumpings": {"x": "identity", "y": "identity"}}
+            place = _written(folder / f"{one} {two}", of[one], of[two], json.dumps(root).encode())
+            cases.append(Case(f"pair: {one} and {two}", partial(_answer, place), forged=True))
+    cases.append(Case("way: claims", partial(_claims, _rounded(folder / "rounded")), forged=True))
     good = _written(folder / "good", original, reduced, claim)
     wrong = _written(folder / "wrong", original, original, rebound(original, original, claim))
     questions = {"read": _read, "models": _models, "unfinished": _unfinished}
     cases += [Case(f"way: {name}", partial(question, good, wrong), forged=True) for name, question in questions.items()]
     return [*cases, *(Case(f"reader: {question.__name__}", question, forged=True) for question in (_json, _finite, _problems))]
+
+
+def _rounded(folder: Path) -> Path:
+    sys.path.insert(0, str(ROOT / "tests/check"))
+    from catalog import CASES
+
+    folder.mkdir()
+    CASES["linear_nearest"]().write(folder)
+    return folder
+
+
+def _claims(place: Path, check: Check) -> str:
+    """A bound on what rounding does holds in both of its numbers, and on its box."""
+    from codemutant_corpus import said
+
+    run, files, certificate = (sys.modules[name] for name in ("lumpnet.check.run", "lumpnet.check.files", "lumpnet.certificate"))
+    pair = tuple(files.read_network_file(place / name) for name in FILES[:2])
+    claim, answers = certificate.loads((place / FILES[2]).read_bytes()), []
+    for box in (None, {"x": ((-1.0,), (2.0,))}, {"x": ((-1.0, -2.0), (2.0, 1.0))}, {}, {"z": ((-1.0,), (2.0,))}, {"x": ((-1.0,) * 3, (2.0,) * 3)}):
+        for alpha, beta in ((1e9, 1e9), (0.0, 1e9), (1e9, 0.0), (1e-9, 1e-9), (1e-6, 1e-6)):
+            try:
+                answers.append(said(run._check(pair, replace(claim, effect=certificate.Effect(alpha, beta, box)))))
+            except Exception as problem:
+                answers.append(type(problem).__name__)
+    return " ".join(answers)
 
 
 def _names(data: bytes) -> list[str]:

@@ -274,6 +274,10 @@ def effects(folder: Path) -> list[Case]:
         window = {"kernel": [2], "stride": [2], "padding": [0], "ceil_mode": False} | attrs
         window |= {"count_include_pad": True, "divisor_override": None} if name == "avg_pool" else {}
         nets[f"{name} of an input, to {n}"] = Net({"x": (None, 1, 4)}, {"y": N(name, (None, 1, n), ["x"], window)}, ["y"])
+    window = {"kernel": [3], "stride": [1], "padding": [1], "dilation": [1], "ceil_mode": False}
+    pooled = {"p": N("max_pool", (None, 1, 4), ["x"], window), "f": N("reshape", (None, 4), ["p"], {"shape": [4]})}
+    last = N("linear", (None, 2), ["f"], {}, {"weight": np.array([[1, 0, 0, 7], [0, 5, 0, 0]], "float32")})
+    nets["entries behind a pool"] = Net({"x": (None, 1, 4)}, pooled | {"y": last}, ["y"])
     nets["two outputs"] = test_effect.behind("relu", 3)
     nets["two outputs"].outputs = ["h", "y"]
     nets["eps below zero"] = test_effect.behind("batch_norm", 3, mean=[1, 2, 3], var=[9, 16, 4], attrs={"eps": -1.0})
