@@ -33,7 +33,7 @@ def main() -> int:
     from codemutant_engine import Engine, Found, sample
 
     parser = argparse.ArgumentParser("python -m tests.codemutants", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--sample", type=int, help="so many changes, drawn by the seed (all)")
+    parser.add_argument("--sample", type=int, help="so many changes, drawn by the seed, in one to three minutes (all, which takes an hour)")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--only", default="", help="changes whose key contains this")
     parser.add_argument("--list", action="store_true", help="print the survivors that are argued for, too")
@@ -47,7 +47,7 @@ def main() -> int:
         if done % 200 == 0:
             say(f"{done} changes: {found.killed} noticed, {len(found.survived) + len(found.unreached)} not")
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, by_chance(Path(folder), 1) as more_questions:
         engine = Engine(by_hand(Path(folder)))
         wanted = sample([c for c in engine.loader.changes() if options.only in c.key], options.sample, options.seed)
         say(f"{len(engine.cases)} questions written by hand, {len(wanted)} changes drawn by the seed {options.seed}")
@@ -55,12 +55,12 @@ def main() -> int:
         left = {**found.survived, **found.unreached}
         again = [change for key, change in left.items() if options.sample is None or key not in known]
         if again:
-            engine.add(by_chance(Path(folder), 1))
+            engine.add(more_questions())
             say(f"{len(engine.cases)} questions with those that are recorded and drawn, for {len(again)} changes that are left")
             more = engine.run(again, progress)
-            for key in left.keys() - more.survived.keys() - more.unreached.keys() if again else ():
-                if key in known and options.sample is None:
-                    say(f"ARGUED, YET NOTICED {key}")
+            for change in again:
+                if change.key in known and change.key not in more.survived and change.key not in more.unreached:
+                    say(f"ARGUED, YET NOTICED {change.key}")
             found.killed, found.accepting = found.killed + more.killed, found.accepting + more.accepting
             left = {key: change for key, change in left.items() if key in more.survived or key in more.unreached or change not in again}
     for key in left:

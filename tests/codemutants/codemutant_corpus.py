@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction as F
 from functools import partial
 from pathlib import Path
@@ -143,12 +145,25 @@ def by_hand(folder: Path) -> list[Case]:
     return [*found, *readers(folder / "readers"), *hostile(folder / "hostile")]
 
 
-def by_chance(folder: Path, seed: int) -> list[Case]:
-    """What tests ask on their way, and what is drawn: in a process of its own, whose checker nobody changes."""
-    (folder / "recorded").mkdir()
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, __file__, str(folder / "recorded"), str(seed)], cwd=ROOT, env=environment, check=True)
-    return list(triples(folder / "recorded"))
+@contextmanager
+def by_chance(folder: Path, seed: int) -> Iterator[Callable[[], list[Case]]]:
+    """What tests ask on their way, and what is drawn: made meanwhile, in a process whose checker nobody changes, and waited for where it is wanted."""
+    target = folder / "recorded"
+    target.mkdir()
+    command, environment = [sys.executable, __file__, str(target), str(seed)], os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
+
+    def wait() -> list[Case]:
+        if process.wait() != 0:
+            raise RuntimeError("nothing was recorded or drawn")
+        return list(triples(target))
+
+    try:
+        yield wait
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
 
 
 # --- arithmetic ----------------------------------------------------------------------------------
