@@ -22,3 +22,16 @@ def test_prune_and_reduce(tmp_path: Path) -> None:
 def test_the_demo_script_offers_its_help() -> None:
     done = subprocess.run([sys.executable, str(EXAMPLES / "train_demo.py"), "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_audit_pruners(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / "audit_pruners.py"), "--seconds", "0.5"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = {line[:16].strip(): line[16:].split() for line in done.stdout.splitlines()[1:]}
+    assert {"magnitude", "random", "merge_similar", "folding", "exact lumping"} <= set(rows)
+    for units, seen, certified, *_ in rows.values():
+        assert 0 < int(units) < 152
+        assert 0 <= float(seen) <= float(certified)
+    assert float(rows["exact lumping"][2]) < 1e-6
+    assert float(rows["random"][1]) > 1
