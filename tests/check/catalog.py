@@ -1192,6 +1192,48 @@ def narrowed_scalar() -> Triple:
     return triple
 
 
+def gone(kind: str, attrs: dict[str, Any], shape: tuple[int, ...] = (2,), after: tuple[int, ...] = (2,), out: Any = None, **params: Any) -> None:
+    """Two equal units go, and so does what an operator makes of them: the claim about both is checked, and nothing is left of them."""
+
+    def build() -> Triple:
+        rows = arr([[1, 2], [1, 2]])
+        layer = {"weight": rows} if len(shape) == 1 or shape[-1] == 2 else {"weight": rows.reshape(2, 2, 1)}
+        first = {"stride": [1], "padding": [0], "dilation": [1], "groups": 1} if layer["weight"].ndim == 3 else {}
+        h = N("conv" if first else "linear", (None, *shape), ["x"], first, layer)
+        v = N(kind, (None, *after), ["h"], attrs, {role: arr(p) for role, p in params.items()})
+        axis = 1 if first or len(shape) == 1 else len(shape)
+        y = N("relu", (None, *shape), ["x"])
+        nodes: dict[str, N] = {"h": h, "v": v, "y": y}
+        both = lump([0, 0], 0, [0], axis=axis)
+        tied = lump([0] * (after[axis - 1] if len(after) >= axis else after[0]), 0, [0], axis=min(axis, len(after))) if out is None else out
+        return Triple(Net({"x": (None, *shape)}, nodes, ["y"]), Net({"x": (None, *shape)}, {"y": y}, ["y"]), {"h": both, "v": tied})
+
+    CASES[f"{kind} on {len(after)} axes with {len(params)} parameters of what has gone"] = build
+
+
+gone("batch_norm", {"eps": 1.0}, mean=[1, 1], var=[2, 2], weight=[3, 3], bias=[4, 4])
+gone("batch_norm", {"eps": 1.0}, mean=[1, 1], var=[2, 2])
+gone("add_constant", {"axis": 1}, term=[3, 3])
+gone("mul_constant", {"axis": 1}, factor=[3, 3])
+gone("linear", {}, weight=[[1, 2], [1, 2]])
+gone("prelu", {}, slope=[0.5, 0.5])
+gone("index_select", {"axis": 1, "index": [1, 0, 1]}, after=(3,))
+gone("reshape", {"shape": [2, 1]}, after=(2, 1))
+gone("pad", {"pads": [[0, 0], [1, 0]], "mode": "constant", "value": 0.0}, (2, 3), (2, 4))
+gone("pad", {"pads": [[1, 0]], "mode": "constant", "value": 7.0}, (2,), (3,), lump([-1, 0, 0], 0, [1], {}, {0: 7}))
+gone("rnn", {"nonlinearity": "tanh", "reverse": False}, (3, 2), (3, 2), weight_ih=[[1, 2], [1, 2]], weight_hh=[[1, 1], [1, 1]])
+
+
+@case
+def table_of_what_has_gone() -> Triple:
+    def net(more: dict[str, N]) -> Net:
+        y = N("embedding", (None, 1), ["x"], {}, {"weight": arr([[1], [2]])})
+        return Net({"x": (None,)}, more | {"y": y}, ["y"], choices={"x": 2})
+
+    e = N("embedding", (None, 3), ["x"], {}, {"weight": arr([[1, 1, 3], [2, 2, 5]])})
+    return Triple(net({"e": e}), net({}), {"e": lump([0, 0, 0], 0, [0], {2: 2}, {2: 1})})
+
+
 @case
 def quotients_may_go() -> Triple:
     """What nothing reads goes, with the inputs at which it is undefined."""

@@ -20,6 +20,7 @@ import numpy as np
 from codemutant_engine import ROOT, Case
 from codemutant_readers import readers
 from codemutant_rules import effects, masks, shortcuts
+from codemutant_tables import tables
 
 RECORDED = ("tests/check", "tests/mutants/test_forgeries.py", "tests/hostile/test_hostile.py")
 LEFT_OUT = "not random and not damage and not real_commands and not pool_of and not command"
@@ -141,7 +142,7 @@ def by_hand(folder: Path) -> list[Case]:
     """What is written for the checker and for single lines of it."""
     for name in ("forged", "hostile", "effects", "masks", "readers"):
         (folder / name).mkdir()
-    found = [*forged(folder / "forged"), *effects(folder / "effects"), *masks(folder / "masks"), *shortcuts(), *arithmetic()]
+    found = [*forged(folder / "forged"), *effects(folder / "effects"), *masks(folder / "masks"), *shortcuts(), *tables(), *arithmetic()]
     return [*found, *readers(folder / "readers"), *hostile(folder / "hostile")]
 
 

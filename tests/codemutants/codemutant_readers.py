@@ -67,7 +67,16 @@ def _claims(place: Path, check: Check) -> str:
     pair = tuple(files.read_network_file(place / name) for name in FILES[:2])
     claim, answers = certificate.loads((place / FILES[2]).read_bytes()), []
     for box in (None, {"x": ((-1.0,), (2.0,))}, {"x": ((-1.0, -2.0), (2.0, 1.0))}, {}, {"z": ((-1.0,), (2.0,))}, {"x": ((-1.0,) * 3, (2.0,) * 3)}):
-        for alpha, beta in ((1e9, 1e9), (0.0, 1e9), (1e9, 0.0), (1e-9, 1e-9), (1e-6, 1e-6)):
+        bounds = ()
+        if box in (None, {"x": ((-1.0,), (2.0,))}):
+            reason = ""
+            try:
+                run._check(pair, replace(claim, effect=certificate.Effect(0.0, 0.0, box)))
+            except Exception as problem:
+                reason = str(problem)
+            alpha, _, beta = reason.rsplit("finds ", 1)[-1].rstrip(".").removesuffix(" |x|").partition(" + ")
+            bounds = ((float(alpha), float(beta or 0)), (np.nextafter(float(alpha), 0), float(beta or 0)), (float(alpha), np.nextafter(float(beta or 0), -1)))
+        for alpha, beta in (*bounds, (1e9, 1e9), (0.0, 1e9), (1e9, 0.0), (1e-9, 1e-9), (1e-6, 1e-6)):
             try:
                 answers.append(said(run._check(pair, replace(claim, effect=certificate.Effect(alpha, beta, box)))))
             except Exception as problem:
@@ -120,6 +129,7 @@ def _more() -> dict[str, Callable[[bytes], bytes]]:
         found[f"{key} that are numbers"] = graph(lambda g, key=key: g.update({key: [5]}))
         found[f"{key} that are one text"] = graph(lambda g, key=key: g.update({key: "y"}))
     found["neither buffers nor notes"] = graph(lambda g: (g.pop("buffers", None), g.pop("notes", None)))
+    found["a weight of integers"] = tensor("y.weight", dtype="I32")
     found["a NaN in front"] = lambda data: (lambda body: data[: len(data) - len(body)] + np.float32(np.nan).tobytes() + body[4:])(split(data)[1])
     found["a NaN behind"] = number(np.nan)
     found["a header length with its last byte set"] = lambda data: data[:7] + bytes([1]) + data[8:]
@@ -214,6 +224,7 @@ TEXTS = (
     *(sign + b"9" * n for sign in (b"", b"-") for n in (19, 20, 21)),
     *(b"[" * n + b"]" * n for n in (1, 63, 64, 65, 66, 500)), *(b'{"a":' * n + b"1" + b"}" * n for n in (63, 64, 65)),
     b"[" + b",".join([b"[]"] * 100) + b"]", b"[" + b",".join([b"{}"] * 100) + b"]", b'["' + b"[" * 100 + b'"]', b'{"' + b"{" * 100 + b'": 1}',
+    b"[" + b",".join([b'["a"]'] * 100) + b"]",
     b'["\\"", ' + b"[" * 70 + b"]" * 70 + b"]",
 )  # fmt: skip
 

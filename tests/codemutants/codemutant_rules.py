@@ -39,7 +39,7 @@ def _floats(rng: np.random.Generator) -> str:
         units, dtype = int(rng.integers(1, 6)), "float64" if turn % 10 == 0 else "float32"
         classes = np.sort(rng.integers(0, 2, units))
         found, starts = np.unique(classes, return_index=True)
-        width, room = int(rng.choice([1, 2, 8, 24, 28, 29, 31])), int(rng.choice([0, 1, 4, 25, 28, 29]))
+        width, room = int(rng.choice([1, 2, 8, 24, 28, 29, 31])), int(rng.choice([0, 1, 4, 25, 28, 29, 31, 40]))
         factors = None if turn % 3 == 0 else np.array([int(v) for v in rng.integers(-(1 << width) + 1, 1 << width, units)], object)
         plain = factors is None and len(found) == units
         spread = int(rng.choice([0, 3, 12, 40]))
@@ -110,6 +110,10 @@ def _multiples(rng: np.random.Generator) -> str:
             weight[1], weight[0] = 1, 1 / 3  # whose product with 3 is rounded to 1
         layer = affine.Affine.__new__(affine.Affine)
         layer.weight, layer.out = weight, _related([0, 0, 1], 2, [1, 2], {} if scale == 1 else {0: scale}, {})
+        layer.out.scale[2] = F(1 << 40)
+        if layer.room(np.array([0, 2])) != 41 or layer.room(np.array([1])) != 0:
+            return "other bits than the scales have"
+        del layer.out.scale[2]
         said = bool(layer.multiples(np.array([0]), np.array([1]))[0])
         true = all(F(float(a)) == scale * F(float(b)) for a, b in zip(weight[0].ravel(), weight[1].ravel(), strict=True))
         short = scale == 1 or (dtype == np.float32 and max(abs(scale.numerator).bit_length(), scale.denominator.bit_length()) <= 29)
