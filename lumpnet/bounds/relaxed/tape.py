@@ -289,20 +289,18 @@ def _filled(index: np.ndarray) -> np.ndarray:
 
 
 def _largest(writer: _Writer, x: int, index: np.ndarray, shape: tuple[int, ...]) -> int:
-    """Level by level, `max(a, b) = b + relu(a - b)`; an entry without a partner stays."""
+    """Level by level, `max(a, b) = b + relu(a - b)`; an entry without a partner stays. What is between has the shape of the output and one axis more."""
     at = torch.from_numpy(index.copy())
     n = len(at)
     while at.shape[1] > 1:
-        size = math.prod(writer.shape(x))
-        half = at.shape[1] // 2
-        one, two, left = at[:, :half].reshape(-1), at[:, half : 2 * half].reshape(-1), at[:, 2 * half :].reshape(-1)
-        pairs = (n * half,)
-        minus = Gather(two, size, -torch.ones(len(two), dtype=torch.float64))
-        raised = writer.relu(writer.affine([(x, Gather(one, size)), (x, minus)], pairs))
-        kept = torch.cat([two, left])
-        back = torch.cat([torch.arange(len(two)), torch.full((len(left),), -1)])
-        x = writer.affine([(x, Gather(kept, size)), (raised, Gather(back, len(two)))], (len(kept),))
-        at = torch.cat([torch.arange(n * half).reshape(n, half), n * half + torch.arange(len(left)).reshape(n, -1)], dim=1)
+        size, half = math.prod(writer.shape(x)), at.shape[1] // 2
+        one, two, left = at[:, :half].reshape(-1), at[:, half : 2 * half], at[:, 2 * half :]
+        minus = Gather(two.reshape(-1), size, -torch.ones(n * half, dtype=torch.float64))
+        raised = writer.relu(writer.affine([(x, Gather(one, size)), (x, minus)], (*shape, half)))
+        kept = torch.cat([two, left], 1)
+        back = torch.cat([torch.arange(n * half).reshape(n, half), torch.full(left.shape, -1)], 1)
+        x = writer.affine([(x, Gather(kept.reshape(-1), size)), (raised, Gather(back.reshape(-1), n * half))], (*shape, kept.shape[1]))
+        at = torch.arange(kept.numel()).reshape(kept.shape)
     return writer.affine([(x, Gather(at[:, 0], math.prod(writer.shape(x))))], shape)
 
 
