@@ -151,10 +151,8 @@ def test_relations_of_units_pass_a_max_pool() -> None:
 def test_units_do_not_relate_values_of_other_sizes() -> None:
     """Equally many channels, on maps of another size: taken as unmatched."""
     conv = {"padding": [1, 1], "dilation": [1, 1], "groups": 1}
-    one, two = (
-        chain([1, 4, 4], ("conv", conv | {"stride": [s, s]}, {"weight": np.ones((2, 1, 3, 3))}), ("mean", {"axes": [2, 3], "keepdim": False}, {}))
-        for s in (1, 2)
-    )
+    mean, weight = ("mean", {"axes": [2, 3], "keepdim": False}, {}), np.ones((2, 1, 3, 3))
+    one, two = (chain([1, 4, 4], ("conv", conv | {"stride": [s, s]}, {"weight": weight}), mean) for s in (1, 2))
     units = Units(np.array([0, 1]), np.ones(2), np.zeros(2))
     p = pair(tape(one), tape(two), {"v0": ("v0", units), "v1": ("v1", None)})
     box = tuple(torch.full((1, 16), end, dtype=torch.float64) for end in (1.0, 1.0))
