@@ -1193,6 +1193,37 @@ def narrowed_scalar() -> Triple:
 
 
 @case
+def quotients_may_go() -> Triple:
+    """What nothing reads goes, with the inputs at which it is undefined."""
+    call = {"target": "aten.layer_norm.default", "args": [{"input": 0}, [2], {"param": "0"}, None, 1e-05], "kwargs": {}, "output": None}
+
+    def net(more: dict[str, N]) -> Net:
+        return Net({"x": (None, 2), "z": (None, 2)}, more | {"y": N("relu", (None, 2), ["x"])}, ["y"])
+
+    return Triple(
+        net({"q": N("div", (None, 2), ["x", "z"]), "o": N("opaque", (None, 2), ["x"], call, {"0": [1, 2]})}), net({}), {"q": "dropped", "o": "dropped"}
+    )
+
+
+@case
+def weights_of_all_sizes() -> Triple:
+    """Sums that float64 does not hold: of a member and its representative, of a constant, and of what is kept."""
+    tiny = 2.0**-40
+    rows = arr([[1, tiny, 5, 0], [tiny, 1, 0, 5], [tiny, 1, -1, 0], [0, 0, 0, 0]])
+    rows[2, 3] = -tiny
+    merged, v = lump([0, 0, 0, 0], 1, [0]), lump([0, 0, -1, -1], 1, [0], {}, {2: 3, 3: 4})
+
+    def net(first: Any, weight: Any, bias: Any, last: Any, c: Any) -> Net:
+        nodes = {"h": N("linear", (None, len(first)), ["x"], {}, {"weight": arr(first)})}
+        nodes["v"] = N("linear", (None, len(weight)), ["h"], {}, {"weight": arr(weight), "bias": bias})
+        return Net({"x": (None, 2)}, nodes | {"y": N("linear", (None, 1), ["v"], {}, {"weight": arr(last), "bias": c})}, ["y"])
+
+    rows[:2, 2:] = 0
+    rows[:2, :2] = [[1, 2.0**-20], [2.0**-20, 1]]
+    return Triple(net([[1, 2]] * 4, rows, [1, 1, 3, 4], [[1, 1, 1, 1]], [0]), net([[1, 2]], [[1 + 2.0**-20]], [1], [[2]], [7]), {"h": merged, "v": v})
+
+
+@case
 def identical() -> Triple:
     triple = sandwich("tanh", hidden())
     triple.h = triple.g

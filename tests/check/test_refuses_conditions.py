@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from catalog import CASES, hidden, sandwich
 from catalog_recurrent import recurrent
-from forge import N, Net, Triple, lump, set_entry
+from forge import F, N, Net, Triple, lump, set_entry
 
 from lumpnet.errors import FileError
-from lumpnet.verdict import Refuted
+from lumpnet.verdict import Proved, Refuted
 
 Breaking = Callable[[Triple], Any]
 FORGERIES: dict[str, tuple[str, Breaking, str]] = {}
@@ -79,6 +79,7 @@ bad("a bias too short", "conv_transpose", [(None, 2, 3)], (None, 2, 3), turned(1
 bad("padding that leaves nothing", "conv_transpose", [(None, 1, 2)], (None, 1, 0), turned(1, padding=[1]), "leaves nothing", weight=(1, 1, 1))
 bad("nothing in one axis", "conv_transpose", [(None, 1, 2, 2)], (None, 1, 0, 2), turned(2, padding=[1, 0]), "leaves nothing", weight=(1, 1, 1, 1))
 bad("much output padding", "conv_transpose", [(None, 1, 2)], (None, 1, 3), turned(1, output_padding=[1]), "output padding", weight=(1, 1, 1))
+bad("a fixed batch for features", "linear", [(2,)], (3,), {}, WEIGHT, weight=(3, 2))
 bad("a batch for features", "linear", [(None,)], (2,), {}, WEIGHT, weight=(2, 1))
 bad("three axes", "linear", [(None, 2)], (None, 2), {}, WEIGHT, weight=(2, 2, 1))
 bad("other features", "linear", [(None, 3)], (None, 2), {}, WEIGHT, weight=(2, 2))
@@ -225,6 +226,8 @@ beyond("instance_norm", LINE, {"eps": 1.0}, {"eps": []})
 beyond("batch_norm", LINE, {"eps": 1.0}, {"eps": False}, mean=(1,), var=(1,))
 beyond("constant", LINE, {"shape": [1, 4], "axis": 1}, {"shape": [-1, 4], "axis": 0}, value=(1,))
 beyond("add_constant", LINE, {"axis": 1}, {"axis": -1}, term=(1,))
+beyond("mul_constant", LINE, {"axis": 1}, {"axis": True}, factor=(1,))
+beyond("pad", LINE, frame("constant", [0, 0], [0, 0]), {"pads": [[0, 0], [-1, 1]]})
 beyond("gelu", LINE, {"approximate": "none"}, {"approximate": "sigmoid"})
 beyond("leaky_relu", LINE, {"slope": 0.5}, {"slope": True})
 beyond("hardtanh", LINE, {"min": 0.0, "max": 1.0}, {"min": False, "max": True})
@@ -513,6 +516,12 @@ alone(
 alone(
     "a constant beside a live operand is no constant",
     two_rows("add", ([ROW, [0, 0]], [0, 5]), PLAIN, lump([0, -1], 1, [0], {}, {1: 5}), TWO, lump([0, -1], 1, [0], {}, {1: 5}), [[1, 1]], REDUCED),
+    "unit 1 claims",
+)
+
+alone(
+    "two constants are not nothing",
+    two_rows("add", ([ROW, [0, 0]], [0, 5]), ([OTHER, [0, 0]], [0, 7]), CONSTANT, lump([0, -1], 1, [0], {}, {1: 7}), lump([0, -1], 1, [0]), [[1, 1]], REDUCED),
     "unit 1 claims",
 )
 
@@ -1133,6 +1142,378 @@ alone(
     ),
     "claims column 1",
 )
+
+
+alone(
+    "columns of two operands are two columns",
+    side_by_side(lump([0, 0, 1, 0], 2, [0, 2]), TWO, TWO, ([ROW, ROW], [OTHER, OTHER]), [[1, 1, 1, 1]], ([ROW], [OTHER], [[3, 1]])),
+    "unit 3 is claimed to follow unit 0",
+)
+alone(
+    "a ghost behind a kept operand is not its last column",
+    side_by_side(lump([2, 1, 0], 2, [2, 1, 0]), "identity", lump([0, 1], 1, [0, 1]), ([ROW], [OTHER, [5, 1]]), [[0, 1, 1]], ([ROW], [OTHER], [[1, 1]])),
+    "claims column 0",
+)
+
+
+def padded(h: Any, v: Any, rows: Any, pads: tuple[list[int], list[int]], last: Any, kept: Any, reduced: Any) -> Callable[[], Triple]:
+    """Units of a layer between units of padding 7."""
+
+    def net(first: Any, pair: list[int], final: Any) -> Net:
+        frame = {"mode": "constant", "pads": [pair], "value": 7.0}
+        v = N("pad", (None, len(first) + sum(pair)), ["h"], frame)
+        return Net({"x": (None, 2)}, {"h": linear("x", first), "v": v, "y": linear("v", final)}, ["y"])
+
+    return lambda: Triple(net(rows, pads[0], last), net(kept, pads[1], reduced), {"h": h, "v": v})
+
+
+ONE_LEFT = lump([0, 1], 1, [0, 1])
+alone(
+    "a ghost is no padding in front",
+    padded(ONE_LEFT, lump([2, 1, 0], 2, [2, 1, 0]), [ROW, OTHER], ([1, 0], [1, 0]), [[0, 1, 1]], [ROW], [[1, 1]]),
+    "unit 2 claims column",
+)
+alone(
+    "a ghost is no padding behind",
+    padded(ONE_LEFT, lump([0, 1, 2], 2, [0, 1, 2]), [ROW, OTHER], ([0, 1], [0, 1]), [[1, 1, 0]], [ROW], [[1, 1]]),
+    "claims column 1",
+)
+alone(
+    "the padding in front is no unit",
+    padded("identity", lump([1, 0, 2], 3, [1, 0, 2]), [ROW, OTHER], ([1, 0], [1, 0]), [[1, 2, 3]], [ROW, OTHER], [[2, 1, 3]]),
+    "unit 0 claims column 0",
+)
+for _rep, _scale in ((1, 2), (0, F(1, 2))):
+    _mine, _before = [ROW, [2, 4]] if _rep else [[2, 4], ROW], lump([0, 0], 1, [1 - _rep], {_rep: 2})
+    alone(
+        f"a padded unit {_rep} under a scale is not the column",
+        padded(_before, lump([0, 1, 1, 2], 3, [0, 1 + _rep, 3], {2 - _rep: F(1, 2)}), _mine, ([1, 1], [1, 1]), [[0, 1, 1, 0]], [ROW], [[0, 1.5, 0]]),
+        "does not read its column by scale 1",
+    )
+
+
+def forgotten(kind: str, attrs: dict[str, Any], constant: tuple[float, float]) -> Callable[[], Triple]:
+    """Unit 1 is shifted before the function, and claimed to be equal behind it."""
+    return lambda: sandwich(kind, hidden(s=1, t=1, c=constant[1]), attrs, s=1, t=1, o=1, c=constant[0])
+
+
+for _kind, _attrs in (("reciprocal", {}), ("pow", {"exponent": 2}), ("sign", {}), ("abs", {}), ("relu", {}), ("tanh", {}), ("exp", {}), ("cos", {})):
+    _at = (0, 1) if _kind in ("exp", "cos") else (0, 0) if _kind in ("tanh",) else (1, 1)
+    alone(f"{_kind} does not swallow a shift", forgotten(_kind, _attrs, _at), "unit 1 claims")
+alone("a double under slopes is not three times it", bent([0.5, 0.5], DOUBLE, lump([0, 0], 1, [0], {1: 3}), [0, 0], [ROW, [2, 4]]), "unit 1 claims")
+alone(
+    "a product that nothing is known of is no column in the first place",
+    two_rows("mul", ([ROW, ROW], [3, 0]), PLAIN, lump([0, 0], 1, [1], {}, {0: 3}), TWO, lump([0, 0], 1, [1]), [[1, 1]], REDUCED),
+    "unit 0 is claimed to follow unit 1",
+)
+
+
+def three_and_three() -> Triple:
+    """The second unit adds the first column of its second operand, and the reduced network the second one."""
+    g = pair("add", linear("x", [ROW, OTHER, OTHER]), linear("x", [ROW, ROW, OTHER]), [[1, 1, 0]])
+    h = pair("add", linear("x", [ROW, OTHER]), linear("x", [ROW, OTHER]), [[1, 1]])
+    return Triple(g, h, {"h": lump([0, 1, 1], 2, [0, 1]), "k": lump([0, 0, 1], 2, [0, 2]), "v": lump([0, 1, 2], 2, [0, 1, 2])})
+
+
+alone("operands in different columns are no column", three_and_three, "claims column 1")
+
+
+def over_rows(kind: str) -> Callable[[], Triple]:
+    """(3, 2) over its first axis: two units that are themselves before it change places behind it."""
+
+    def net(last: Any) -> Net:
+        return Net({"x": (None, 3, 2)}, {"v": N(kind, (None, 2), ["x"], {"axes": [1], "keepdim": False}), "y": linear("v", last)}, ["y"])
+
+    return lambda: Triple(net([[1, 2]]), net([[2, 1]]), {"v": SWAPPED})
+
+
+for _kind in ("mean", "sum", "amax"):
+    alone(f"a {_kind} keeps the order of what is not lumped", over_rows(_kind), "unit 0 claims column")
+alone("what is joined has other classes", sequences(LEFT, LEFT, lump([0, 1, 1], 2, [0, 2], axis=2)), "the lumping of 'h'")
+
+
+def one_entry() -> Triple:
+    """A table of one entry, where the original has three equal ones."""
+
+    def net(entries: int) -> Net:
+        return Net({"x": (None,)}, {"y": N("embedding", (None, 1), ["x"], {}, {"weight": np.full((entries, 1), 5, "float32")})}, ["y"], choices={"x": 3})
+
+    return Triple(net(3), net(1), {})
+
+
+alone("a table keeps its entries", one_entry, "a reduced table of 1 entries")
+HEADS_OF_THREE = [Q, [2, 1, 0], [1, 3, 0]]
+FOURTH = lump([0, 1, 2, 1], 3, [0, 1, 2], axis=2)
+alone(
+    "a head in the second place attends as its own",
+    lambda: Triple(
+        attends([[Q, [1, 3, 0], [1, 3, 0], [2, 1, 0]], [*EVERY[:3], EVERY[1]], [*EVERY[:3], EVERY[1]]], 4, 4, [[1, 1, 1, 0]]),
+        attends([HEADS_OF_THREE, EVERY[:3], EVERY[:3]], 3, 3, [[1, 1, 1]]),
+        {"q": lump([0, 2, 2, 1], 3, [0, 3, 2], axis=2), "k": FOURTH, "v": FOURTH, "a": lump([0, 1, 2, 3], 3, [0, 1, 2, 3], axis=2)},
+    ),
+    "claims column 1",
+)
+
+
+# --- a scale that is written though it is one ----------------------------------------------------
+def written() -> Triple:
+    """Unit 1 says that it is once its representative, and behind the function it claims to be twice it."""
+
+    def net(rows: Any, last: Any) -> Net:
+        return Net({"x": (None, 2)}, {"h": linear("x", rows), "v": N("relu", (None, len(rows)), ["h"]), "y": linear("v", last)}, ["y"])
+
+    g, h = net([ROW, ROW, [2, 4]], [[1, 1, 1]]), net([ROW], [[5]])
+    return Triple(g, h, {"h": lump([0, 0, 0], 1, [0], {1: 1, 2: 2}), "v": lump([0, 0, 0], 1, [0], {1: 2, 2: 2})})
+
+
+alone("a scale of one is one", written, "unit 1 claims")
+
+# --- numbers of all sizes ------------------------------------------------------------------------
+TINY = 2.0**-60
+FOURFOLD = lump([0, 0, 0, 0], 1, [0])
+
+
+def uneven(rows: Any, v: Any, kept: Any, last: Any, bias: Any = (0, 0, 0)) -> Callable[[], Triple]:
+    """Four equal units, and rows of weights whose sums float64 does not hold."""
+
+    def net(first: Any, weight: Any, b: Any, final: Any) -> Net:
+        nodes = {"h": linear("x", first), "v": linear("h", weight, list(b)), "y": linear("v", final)}
+        return Net({"x": (None, 2)}, nodes, ["y"])
+
+    reps = list(v.representatives[: v.columns])
+    return lambda: Triple(net([ROW] * 4, rows, bias, np.ones((1, len(rows)))), net([ROW], kept, np.array(bias)[reps], last), {"h": FOURFOLD, "v": v})
+
+
+EXACTLY, NEARLY, NOTHING_BUT = [1, 0, 0, 0], [1, TINY, 0, 0], [TINY, 1, -1, 0]
+for _first, _second in ((EXACTLY, NEARLY), (NEARLY, EXACTLY), (NEARLY, [1, -TINY, 0, 0])):
+    _sum = [[sum(_first)]]
+    alone(f"{_second} is not {_first}", uneven([_first, _second, [0] * 4], lump([0, 0, 1], 1, [0, 2]), _sum, [[2]]), "unit 1 and its representative 0 differ|")
+CONSTANTS = lump([0, -1, -1], 1, [0], {}, {1: 5, 2: 6})
+for _one, _other, _unit in ((NOTHING_BUT, [0] * 4, 1), ([1, 0, -1, 0], NOTHING_BUT, 2), (NOTHING_BUT, NOTHING_BUT, 1)):
+    alone(
+        f"{_one} or {_other} is not nothing",
+        uneven([EXACTLY, _one, _other], CONSTANTS, [[1]], [[1]], (0, 5, 6)),
+        f"unit {_unit} has a non-zero weight",
+    )
+alone("what is kept is kept to the last bit", uneven([NEARLY, [0] * 4, [0] * 4], lump([0, 1, 2], 1, [0, 1, 2]), [[1]], [[1]]), "towards column 0 .* is")
+alone(
+    "nothing kept reads a little of a ghost",
+    layered([ROW, OTHER, OTHER, OTHER], [0] * 4, lump([0, 1, 1, 1], 1, [0, 1]), KEPT, [[1, TINY, 1, -1]], ([[1]], [0])),
+    "towards class 1",
+)
+
+
+def of_dtype(dtype: str, make: Callable[[], Triple], its: str | None = None) -> Callable[[], Triple]:
+    """The same numbers in other dtypes."""
+
+    def change() -> Triple:
+        triple = make()
+        for net, d in ((triple.g, dtype), (triple.h, its or dtype)):
+            net.dtype = d
+            for node in net.nodes.values():
+                node.params = {role: np.array(value, d) for role, value in node.params.items()}
+        return triple
+
+    return change
+
+
+def third_row() -> Triple:
+    """A third that float64 rounds: three times it is 1 only if the product is rounded, too."""
+    triple = layered([[1, 2], [1, 2]], [0, 0], lump([0, 0], 1, [0], {1: F(1, 3)}), ([[1, 2]], [0]), [[1, 3]], ([[2]], [0]))()
+    triple = of_dtype("float64", lambda: triple)()
+    triple.g.nodes["h"].params["weight"][1] = [1 / 3, 2 / 3]
+    return triple
+
+
+alone("a rounded third is no third", third_row, TIED)
+
+
+def third_weight() -> Triple:
+    """The reduced weight is four thirds, which float64 does not hold either."""
+    triple = of_dtype("float32", layered([[3, 6], ROW], [0, 0], lump([0, 0], 1, [0], {1: F(1, 3)}), ([[3, 6]], [0]), [[1, 1]], ([[1]], [0])), "float64")()
+    triple.h.nodes["y"].params["weight"][0, 0] = 4 / 3
+    return triple
+
+
+alone("rounded four thirds are not four thirds", third_weight, "towards column 0")
+for _stored in (4, 1, 2 / 3):
+    alone(
+        f"four thirds are not {_stored}",
+        layered([[3, 6], ROW], [0, 0], lump([0, 0], 1, [0], {1: F(1, 3)}), ([[3, 6]], [0]), [[1, 1]], ([[_stored]], [0])),
+        "towards column 0",
+    )
+for _stored in (1, -1, 0.5):
+    alone(
+        f"one and minus one are not {_stored}",
+        layered([ROW, ROW], [0, 0], TWO, ([ROW], [0]), [[1, -1]], ([[_stored]], [0])),
+        "towards column 0",
+    )
+for _stored in (0.375, 1.5, 3):
+    for _dtype in ("float32", "float64"):
+        alone(
+            f"three quarters are not {_stored} in {_dtype}",
+            of_dtype(_dtype, layered([ROW, ROW], [0, 0], TWO, ([ROW], [0]), [[0.5, 0.25]], ([[_stored]], [0]))),
+            "towards column 0",
+        )
+
+
+def across(first: Any, lumping: Any, mine: Any, its: Any, kept: Any, member: int = 0) -> Callable[[], Triple]:
+    """Two groups with a row each, which are claimed to be one."""
+    reps = [1 - member]
+
+    def net(rows: Any, weight: Any, last: Any, groups: int) -> Net:
+        w = np.array(weight, "float32")[:, :, None]
+        nodes = {"h": channels(len(rows), rows), "v": N("conv", (None, len(w), 1), ["h"], conv(1, groups), {"weight": w})}
+        last = np.array(last, "float32").reshape(1, len(w), 1)
+        return Net({"x": (None, 2, 1)}, nodes | {"y": N("conv", (None, 1, 1), ["v"], conv(1), {"weight": last})}, ["y"])
+
+    def make() -> Triple:
+        h = net([first[rep] for rep in lumping.representatives], [kept], [2], 1)
+        return Triple(net(first, [mine, its], [1, 1], 2), h, {"h": lumping, "v": lump([0, 0], 1, reps)})
+
+    return make
+
+
+OPPOSITE = [ROW, [-1, -2], OTHER, OTHER]
+BOTH_WAYS = lump([0, 0, 1, 1], 2, [0, 2], {1: -1})
+for _member in (0, 1):
+    _rows = ([1, -1], [0, 0]), ([0, 0], [1, 1])
+    for _what, (_left, _right) in zip(("opposite", "equal"), _rows, strict=True):
+        _kept = [[0, 0], [2, 0]][_member] if _what == "opposite" else [[0, 2], [0, 0]][_member]
+        alone(
+            f"{_what} weights of one group are nothing in another, seen from {_member}", across(OPPOSITE, BOTH_WAYS, _left, _right, _kept, _member), "differ in"
+        )
+SHARED = [ROW, [-1, -2], OTHER, OTHER, OTHER, OTHER]
+for _member in (0, 1):
+    for _mine, _its in ((2, 1), (1, 2)):
+        alone(
+            f"{_mine} and {_its} times one class differ, seen from {_member}",
+            across(SHARED, lump([0, 0, 1, 1, 1, 1], 2, [0, 2], {1: -1}), [0, 0, _mine], [0, _its, 0], [0, (_its, _mine)[_member]], _member),
+            "differ in",
+        )
+DOUBLED_CHANNEL = [ROW, OTHER, [2, 4], OTHER]
+for _member in (0, 1):
+    alone(
+        f"a scale counts beside what has none, seen from {_member}",
+        across(DOUBLED_CHANNEL, lump([0, 1, 0, 1], 2, [0, 1], {2: 2}), [6, 1], [6, 1], ([12, 1], [6, 1])[_member], _member),
+        "differ in",
+    )
+
+
+def odd_quotient() -> Triple:
+    """Nothing, in a class whose scale has a denominator that takes a weight beyond float64."""
+    s = (1 << 24) - 3
+    d = pow(s, -1, 1 << 31)
+    w = (s * d - 1) >> 31
+    rows = [[0, 0], [0, 0], OTHER, [-3, 1]]
+    lumping = lump([0, 1, 0, 1], 2, [0, 1], {2: F(1, d), 3: -1})
+
+    def net(first: Any, weight: Any, last: Any, groups: int) -> Net:
+        weight = np.array(weight, "float32")[:, :, None]
+        nodes = {"h": channels(len(first), first), "v": N("conv", (None, 2, 1), ["h"], conv(1, groups), {"weight": weight})}
+        return Net({"x": (None, 2, 1)}, nodes | {"y": N("conv", (None, 1, 1), ["v"], conv(1), {"weight": np.ones((1, 2, 1), "float32")})}, ["y"])
+
+    rows = [[0, 0], OTHER, [0, 0], [-3, 1]]
+    return Triple(net(rows, [[0, 0], [w * 2.0**31, 0]], None, 2), net(rows[:2], [[0, 0], [s, 0]], None, 1), {"h": lumping})
+
+
+alone("a weight divided is not nearly divided", odd_quotient, "towards column 0")
+
+
+def far_tap() -> Triple:
+    """Padded by one under a dilation of two: the last tap reads beyond the end, and weighs a constant."""
+    layer = {"weight": np.zeros((1, 1, 1), "float32"), "bias": [5]}
+    y = N("conv", (None, 1, 3), ["h"], conv(1, dilation=[2], padding=[1]), {"weight": np.array([[[0, 0, 1]]], "float32")})
+    g = Net({"x": (None, 1, 5)}, {"h": N("conv", (None, 1, 5), ["x"], conv(1), layer), "y": y}, ["y"])
+    h = Net({"x": (None, 1, 5)}, {"y": N("constant", (None, 1, 3), ["x"], {"shape": [1, 3], "axis": 1}, {"value": [5]})}, ["y"])
+    return Triple(g, h, {"h": lump([-1], 0, [], {}, {0: 5})})
+
+
+alone("a dilated tap reads beyond the end", far_tap, "tap 2, which reads the zero padding")
+
+
+def unfolded() -> Triple:
+    """(2 positions, 2 units) in one row: a ghost at the second position is not the first position's unit."""
+
+    def net(rows: Any, last: Any) -> Net:
+        n = len(rows)
+        nodes = {"h": N("linear", (None, 2, n), ["x"], {}, {"weight": np.array(rows, "float32")})}
+        nodes["v"] = N("reshape", (None, 2 * n), ["h"], {"shape": [2 * n]})
+        return Net({"x": (None, 2, 2)}, nodes | {"y": linear("v", last)}, ["y"])
+
+    g, h = net([ROW, OTHER], [[0, 0, 1, 1]]), net([ROW], [[1, 1]])
+    return Triple(g, h, {"h": lump([0, 1], 1, [0, 1], axis=2), "v": lump([2, 3, 1, 0], 2, [3, 2, 0, 1])})
+
+
+alone("a ghost at another position is no column", unfolded, "claims column 0")
+
+# --- rounding ------------------------------------------------------------------------------------
+ROUNDED: dict[str, Callable[[], Triple]] = {}
+"""Correct triples in which some stored numbers are rounded and others are not."""
+
+
+def narrowed(kind: str, shape: tuple[Any, ...], attrs: dict[str, Any], before: tuple[Any, ...], **params: Any) -> Callable[[], Triple]:
+    """A float64 node between identities, and the float32 node next to it: every other number is rounded."""
+
+    def make() -> Triple:
+        full, near = {}, {}
+        for role, values in params.items():
+            near[role] = np.array(values, "float32")
+            full[role] = near[role] + 2.0**-40 * (np.arange(near[role].size) % 2).reshape(near[role].shape)
+        own = {"x": 2} if kind == "embedding" else {}
+        g, h = (Net({"x": before}, {"y": N(kind, shape, ["x"], attrs, p)}, ["y"], d, own) for p, d in ((full, "float64"), (near, "float32")))
+        return Triple(g, h, {}, "nearest")
+
+    return make
+
+
+def lone(role: str, kind: str) -> Callable[[], Triple]:
+    """One stored number for two that are equal once they are rounded."""
+
+    def make() -> Triple:
+        numbers = np.array([0.5, 0.5 + 2.0**-40]), np.array(0.5, "float32")
+        g, h = (Net({"x": (None, 2)}, {"y": N(kind, (None, 2), ["x"], {"axis": 1}, {role: n})}, ["y"], str(n.dtype)) for n in numbers)
+        return Triple(g, h, {}, "nearest")
+
+    return make
+
+
+def thirds(dtype: str) -> Callable[[], Triple]:
+    """A third of a unit, in rows where it is rounded and in rows where it is not, and a ghost."""
+
+    def net(rows: Any, bias: Any, last: Any, c: Any) -> Net:
+        nodes = {"h": N("linear", (None, len(rows)), ["x"], {}, {"weight": np.array(rows, dtype), "bias": np.array(bias, dtype)})}
+        return Net(
+            {"x": (None, 2)}, nodes | {"y": N("linear", (None, 2), ["h"], {}, {"weight": np.array(last, dtype), "bias": np.array(c, dtype)})}, ["y"], dtype
+        )
+
+    def make() -> Triple:
+        g = net([[3, 6], ROW, [5, 1]], [0, 1, 0], [[1, 1, 0], [1, 3, 0]], [0, 0])
+        return Triple(g, net([[3, 6]], [0], [[4 / 3], [2]], [1, 3]), {"h": lump([0, 0, 1], 1, [0, 2], {1: F(1, 3)}, {1: 1})}, "nearest")
+
+    return make
+
+
+ROUNDED |= {f"one {role}": lone(role, kind) for role, kind in (("term", "add_constant"), ("factor", "mul_constant"))}
+ROUNDED |= {f"thirds in {dtype}": thirds(dtype) for dtype in ("float32", "float64")}
+_square = [[1, 2, 3], [4, 5, 6]]
+ROUNDED |= {
+    "a linear layer": narrowed("linear", (None, 2), {}, (None, 3), weight=_square, bias=[1, 2]),
+    "a linear layer without bias": narrowed("linear", (None, 2), {}, (None, 3), weight=_square),
+    "groups": narrowed("conv", (None, 4, 2), conv(1, 2), (None, 2, 3), weight=np.arange(8).reshape(4, 1, 2), bias=[1, 2, 3, 4]),
+    "groups of a transposed convolution": narrowed(
+        "conv_transpose", (None, 4, 5), turned(1, 2), (None, 4, 3), weight=np.arange(24).reshape(4, 2, 3) + 1, bias=[1, 2, 3, 4]
+    ),
+    "a table": narrowed("embedding", (None, 3), {}, (None,), weight=_square),
+    "a constant": narrowed("constant", (None, 3), {"shape": [3], "axis": 1}, (None, 2), value=[1, 2, 3]),
+    "terms": narrowed("add_constant", (None, 3), {"axis": 1}, (None, 3), term=[1, 2, 3]),
+}
+
+
+@pytest.mark.parametrize("name", ROUNDED)
+def test_a_rounded_network_is_proved(name: str, tmp_path: Path) -> None:
+    verdict = ROUNDED[name]().verdict(tmp_path)
+    assert isinstance(verdict, Proved), verdict
 
 
 @pytest.mark.parametrize("law", FORGERIES)

@@ -29,42 +29,46 @@ def argued() -> dict[str, str]:
 
 def main() -> int:
     from codemutant_changes import Change
-    from codemutant_corpus import corpus
+    from codemutant_corpus import by_chance, by_hand
     from codemutant_engine import Engine, Found, sample
 
     parser = argparse.ArgumentParser("python -m tests.codemutants", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--sample", type=int, help="so many changes, drawn by the seed (all)")
+    parser.add_argument("--sample", type=int, help="so many changes, drawn by the seed, in one to three minutes (all, which takes an hour)")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--only", default="", help="changes whose key contains this")
     parser.add_argument("--list", action="store_true", help="print the survivors that are argued for, too")
     options = parser.parse_args()
-    known = argued()
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.monotonic()
-        cases = corpus(Path(folder), 1)
-        engine = Engine(cases)
-        proved = sum(case.answer.startswith("Proved") for case in cases)
-        print(f"corpus: {len(cases)} questions, {proved} of them are to be proved; {time.monotonic() - began:.0f} s", flush=True)
+    known, began = argued(), time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"{text} ({time.monotonic() - began:.0f} s)", flush=True)
+
+    def progress(done: int, change: Change, found: Found) -> None:
+        if done % 200 == 0:
+            say(f"{done} changes: {found.killed} noticed, {len(found.survived) + len(found.unreached)} not")
+
+    with tempfile.TemporaryDirectory() as folder, by_chance(Path(folder), 1) as more_questions:
+        engine = Engine(by_hand(Path(folder)))
         wanted = sample([c for c in engine.loader.changes() if options.only in c.key], options.sample, options.seed)
-        print(f"{len(wanted)} changes, seed {options.seed}", flush=True)
-
-        def progress(done: int, change: Change, found: Found) -> None:
-            word = "SURVIVED" if change.key in found.survived else "UNREACHED" if change.key in found.unreached else ""
-            if word and (options.list or change.key not in known):
-                print(f"{word} {change.key}" + (f" ({known[change.key]})" if change.key in known else ""), flush=True)
-            if done % 200 == 0:
-                print(
-                    f"{done} changes: {found.killed} noticed, {len(found.survived)} not, {len(found.unreached)} not reached ({time.monotonic() - began:.0f} s)",
-                    flush=True,
-                )
-
+        say(f"{len(engine.cases)} questions written by hand, {len(wanted)} changes drawn by the seed {options.seed}")
         found = engine.run(wanted, progress)
-    left = {**found.survived, **found.unreached}
+        left = {**found.survived, **found.unreached}
+        again = [change for key, change in left.items() if options.sample is None or key not in known]
+        if again:
+            engine.add(more_questions())
+            say(f"{len(engine.cases)} questions with those that are recorded and drawn, for {len(again)} changes that are left")
+            more = engine.run(again, progress)
+            for change in again:
+                if change.key in known and change.key not in more.survived and change.key not in more.unreached:
+                    say(f"ARGUED, YET NOTICED {change.key}")
+            found.killed, found.accepting = found.killed + more.killed, found.accepting + more.accepting
+            left = {key: change for key, change in left.items() if key in more.survived or key in more.unreached or change not in again}
+    for key in left:
+        if options.list or key not in known:
+            say(f"SURVIVED {key}" + (f": {known[key]}" if key in known else ""))
     open_ones = [key for key in left if key not in known]
-    print(
-        f"{len(wanted)} changes: {found.killed} noticed ({found.accepting} by a false certificate they let pass), {len(left) - len(open_ones)} argued, ", end=""
-    )
-    print(f"{len(open_ones)} open; {time.monotonic() - began:.0f} s")
+    noticed = f"{found.killed} noticed ({found.accepting} by a false certificate that they let pass)"
+    say(f"{len(wanted)} changes: {noticed}, {len(left) - len(open_ones)} argued, {len(open_ones)} open; seed {options.seed}")
     return bool(open_ones)
 
 

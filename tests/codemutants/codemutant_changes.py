@@ -1,7 +1,15 @@
 """Small changes of source code, one at a time: what a slip of the checker's author could look like.
 
-Texts of errors and bounds on cost (`MAX_...`, `_BLOCK`, and what is asked of them) are left alone. A change is
-keeps its name while lines move.
+Left alone is what cannot make the checker accept more:
+
+- words: arguments of errors, docstrings, and the functions that make them (`SPEAKERS`);
+- the certificate's writer (`WRITERS`), which the checker never calls;
+- what stands in a block that ends with a refusal, before it: only words are made there. That the block is entered at
+  all is a change of the `if` above it, and so is a refusal that is passed over;
+- bounds on cost (`MAX_...`, `_BLOCK`, and what is asked of them): a network beyond them is Unknown;
+- the answer of a maximum or minimum about nothing (`default`, `initial`), and types.
+
+A change keeps its name while lines move.
 """
 
 from __future__ import annotations
@@ -41,7 +49,10 @@ WORDS = (
     "ascii_line",
 )
 """What these are given is words: the change would be one of words only."""
-
+SPEAKERS = ("shown", "_show", "where", "Refusal", "Unsure")
+"""Functions and classes that make words."""
+WRITERS = ("dumps", "_effect_json", "_lumping_json", "_real_json", "_rational_text")
+"""What they write counts only as the reader reads it."""
 
 BOUNDS = ("_bounded", "_few_taps")
 """These ask of bounds on cost and of nothing else."""
@@ -123,7 +134,7 @@ def _silent(tree: ast.AST) -> Iterator[ast.AST]:
         if isinstance(node, ast.Call) and _name(node.func) in WORDS:
             for argument in (*node.args, *node.keywords):
                 yield from ast.walk(argument)
-        elif isinstance(node, ast.JoinedStr):
+        elif isinstance(node, ast.JoinedStr) or (isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in SPEAKERS + WRITERS):
             yield from ast.walk(node)
         elif isinstance(node, ast.Assign) and any(map(_limit, node.targets)):
             yield from ast.walk(node.value)
@@ -139,18 +150,36 @@ def _silent(tree: ast.AST) -> Iterator[ast.AST]:
         elif isinstance(node, ast.BoolOp) and isinstance(node.values[-1], ast.Constant) and node.values[-1].value == 0:
             yield node  # `n or 0`: a size that is no batch is never None
             yield node.values[-1]
-        elif isinstance(node, ast.keyword) and node.arg in ("initial", "strict", "dtype"):
+        elif isinstance(node, ast.keyword) and node.arg in ("default", "initial", "strict", "dtype"):
             yield from ast.walk(node)
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and _name(node.value.func) in BOUNDS:
             yield node
-        elif isinstance(node, ast.If) and any(_limit(n) for n in ast.walk(node.test)):
+        elif _costs(node):
             yield from ast.walk(node)
+        elif isinstance(node, ast.If):
+            for block in (node.body, node.orelse):
+                for statement in block if _refuses(block) else ():
+                    yield from ast.walk(statement)
         elif isinstance(node, ast.Import | ast.ImportFrom | ast.alias):
             yield node
         elif isinstance(node, ast.Subscript) and _name(node.value) in ("Callable", "Mapping", "tuple", "dict", "list", "frozenset", "Counter", "Iterator"):
             yield from ast.walk(node)
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp) and any(_name(n) in ("None", "Surd") for n in ast.walk(node.value)):
             yield from ast.walk(node.value)  # a union of types
+
+
+def _refuses(block: list[ast.stmt]) -> bool:
+    """Words, and the refusal that says them."""
+    *words, last = block or [ast.Pass()]
+    refusal = isinstance(last, ast.Raise) or (isinstance(last, ast.Expr) and isinstance(last.value, ast.Call) and _name(last.value.func) in WORDS)
+    return refusal and all(isinstance(statement, ast.Assign) for statement in words)
+
+
+def _costs(node: ast.AST) -> bool:
+    """A question about a bound on cost, and what hangs on it."""
+    if isinstance(node, ast.If):
+        return any(_limit(n) for n in ast.walk(node.test))
+    return isinstance(node, ast.Call) and _name(node.func) == "any" and any(_name(n).startswith("_MAX") for n in ast.walk(node))
 
 
 def _limit(node: ast.AST) -> bool:

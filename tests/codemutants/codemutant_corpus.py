@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction as F
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,8 @@ from typing import Any
 
 import numpy as np
 from codemutant_engine import ROOT, Case
+from codemutant_readers import readers
+from codemutant_rules import effects, masks, shortcuts
 
 RECORDED = ("tests/check", "tests/mutants/test_forgeries.py", "tests/hostile/test_hostile.py")
 LEFT_OUT = "not random and not damage and not real_commands and not pool_of and not command"
@@ -67,12 +71,15 @@ def triples(folder: Path) -> Iterator[Case]:
 
 
 def _verdict(place: Path, check: Callable[..., Any]) -> str:
-    said = check(place / "g.safetensors", place / "h.safetensors", place / "c.json")
-    return (
-        f"{type(said).__name__} stopped"
-        if "the checker stopped" in getattr(said, "reason", "")
-        else type(said).__name__ + "".join(getattr(said, "statements", ()))
-    )
+    return said(check(place / "g.safetensors", place / "h.safetensors", place / "c.json"))
+
+
+def said(verdict: Any) -> str:
+    """The verdict without the words of a refusal."""
+    if "the checker stopped" in getattr(verdict, "reason", ""):
+        return f"{type(verdict).__name__} stopped"
+    more = (verdict.statements, verdict.rounding, verdict.vouched_by) if hasattr(verdict, "statements") else ()
+    return type(verdict).__name__ + "".join(map(str, more))
 
 
 def forged(folder: Path) -> list[Case]:
@@ -83,18 +90,18 @@ def forged(folder: Path) -> list[Case]:
     import test_refuses_recurrent
     from catalog import CASES
 
-    found = []
+    found: list[tuple[str, Any, str | None]] = []
     for tests in (test_refuses, test_refuses_recurrent, test_refuses_conditions):
         for law, (name, breaking, message) in tests.FORGERIES.items():
             found.append((f"forged: {law}", CASES[name]().broken(breaking), message))
     found += [(f"malformed: {what}", triple, message) for what, (triple, message) in test_refuses_conditions.malformed().items()]
-    found += [(f"by hand: {name}", make(), "") for name, make in CASES.items()]
+    found += [(f"by hand: {name}", make(), None) for name, make in CASES.items()]
     cases = []
     for k, (name, triple, message) in enumerate(found):
         place = folder / f"{k}"
         place.mkdir()
         triple.write(place)
-        cases.append(Case(name, partial(_refusal, place, message), forged=True))
+        cases.append(Case(name, partial(_verdict, place) if message is None else partial(_refusal, place, message), forged=True))
     return cases
 
 
@@ -118,7 +125,7 @@ def hostile(folder: Path) -> list[Case]:
         for file, data in zip(("g.safetensors", "h.safetensors", "c.json"), files, strict=True):
             (place / file).write_bytes(data)
         if sum(map(len, files)) < 1 << 18:
-            cases.append(Case(f"hostile {what}", partial(_verdict, place), forged=True))
+            cases.append(Case(f"hostile {what}", partial(_verdict, place)))
     return cases
 
 
@@ -130,12 +137,33 @@ def _refusal(place: Path, message: str, check: Callable[..., Any]) -> str:
     return f"{type(said).__name__} {re.search(message, getattr(said, 'reason', '')) is not None}"
 
 
-def corpus(folder: Path, seed: int) -> list[Case]:
-    for name in ("recorded", "forged", "hostile"):
+def by_hand(folder: Path) -> list[Case]:
+    """What is written for the checker and for single lines of it."""
+    for name in ("forged", "hostile", "effects", "masks", "readers"):
         (folder / name).mkdir()
-    recorded(folder / "recorded")
-    drawn(folder / "recorded", seed)
-    return [*forged(folder / "forged"), *hostile(folder / "hostile"), *triples(folder / "recorded"), *arithmetic()]
+    found = [*forged(folder / "forged"), *effects(folder / "effects"), *masks(folder / "masks"), *shortcuts(), *arithmetic()]
+    return [*found, *readers(folder / "readers"), *hostile(folder / "hostile")]
+
+
+@contextmanager
+def by_chance(folder: Path, seed: int) -> Iterator[Callable[[], list[Case]]]:
+    """What tests ask on their way, and what is drawn: made meanwhile, in a process whose checker nobody changes, and waited for where it is wanted."""
+    target = folder / "recorded"
+    target.mkdir()
+    command, environment = [sys.executable, __file__, str(target), str(seed)], os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
+
+    def wait() -> list[Case]:
+        if process.wait() != 0:
+            raise RuntimeError("nothing was recorded or drawn")
+        return list(triples(target))
+
+    try:
+        yield wait
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
 
 
 # --- arithmetic ----------------------------------------------------------------------------------
@@ -269,6 +297,12 @@ def _orders(numbers: Any, rng: np.random.Generator) -> str:
     far = numbers.order(np.array([(1 << 62) - 1, 1 - (1 << 62)]), 0, np.array([1 - (1 << 62), (1 << 62) - 1]), np.array([1, 1]))
     if far.tolist() != [1, -1]:
         return "numbers of either sign at the budget"
+    extremes = [sign * v for v in ((1 << 63) - 1, (1 << 63) - (1 << 12), (1 << 62) + 1, 1 << 62, (1 << 62) - 1, 1 << 61, 1 << 60, 3, 1, 0) for sign in (1, -1)]
+    for x in extremes:
+        for shift in (-64, -63, -62, -2, -1, 0, 1, 2, 61, 62, 63, 64):
+            said = numbers.order(np.full(len(extremes), x), 0, np.array(extremes), np.full(len(extremes), shift))
+            if said.tolist() != [(x > v) - (x < v) for v in (F(v) * F(2) ** shift for v in extremes)]:
+                return f"{x} beside extremes times 2^{shift}"
     for _ in range(300):
         x, y = (int(v) >> int(rng.integers(0, 62)) for v in rng.integers(-(1 << 62), 1 << 62, 2))
         e, f = (int(v) for v in rng.integers(-80, 80, 2)) if rng.random() < 0.5 else (0, 0)
@@ -309,7 +343,14 @@ def _reals(numbers: Any, rng: np.random.Generator) -> str:
                 return "no sum"
         elif abs((near(total.a, total.b, total.r) if isinstance(total, surd) else total) - value - other) > F(1, 1 << 100):
             return f"{x} + {y}"
+        if not numbers.same(numbers.scale_real(F(0), x), F(0)) or numbers.same(numbers.scale_real(F(0), x), F(1)):
+            return "nothing of a number is a number"
         scaled = numbers.scale_real(two[1], x)
         if not numbers.same(scaled, surd(two[1] * x.a, two[1] * x.b, x.r)):
             return f"{two[1]} * {x}"
     return "reals"
+
+
+if __name__ == "__main__":
+    recorded(Path(sys.argv[1]))
+    drawn(Path(sys.argv[1]), int(sys.argv[2]))

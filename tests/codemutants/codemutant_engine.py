@@ -11,7 +11,7 @@ import resource
 import signal
 import sys
 import types
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,8 +21,8 @@ from typing import Any
 from codemutant_changes import Change, changes
 
 ROOT = Path(__file__).resolve().parents[2]
-MOST = 400
-"""Drawn questions about one change, beside all that were forged for a condition; the ones that noticed a neighbour come first."""
+ALIKE = 2
+"""Questions with one answer that run the same lines of a file are alike: so many of them are asked about a change there, beside all the forged ones."""
 SECONDS = 5.0
 BYTES = 1 << 30
 """Of processor time and of memory for one question: a change that makes the checker turn for ever, or grow, is noticed."""
@@ -131,22 +131,35 @@ class Engine:
     def __init__(self, cases: Iterable[Case]):
         self.loader = Loader()
         sys.meta_path.insert(0, self.loader)
-        self.cases = list(cases)
         self.imported = self._traced(lambda: self.loader.fresh())[1]
-        check = self.loader.fresh()
-        for case in self.cases:
+        self.killers: dict[tuple[str, str], list[Case]] = defaultdict(list)
+        self.cases: list[Case] = []
+        self.add(cases)
+
+    def add(self, cases: Iterable[Case]) -> None:
+        """More questions; the unchanged checker answers them first, twice alike."""
+        check, order = self.loader.fresh(), random.Random(1)
+        for case in (new := list(cases)):
             case.answer, case.lines = self._traced(lambda case=case: answer(case, check))  # type: ignore[misc]
             again = answer(case, check)
             if again != case.answer:
                 raise RuntimeError(f"{case.name} is answered {case.answer}, then {again}")
-        order = random.Random(1)
-        self.cases.sort(key=lambda case: order.random())
-        self.asking: dict[tuple[str, int], set[int]] = defaultdict(set)
+        self.cases = sorted([*self.cases, *new], key=lambda case: (not case.forged, order.random()))
+        self.asking: dict[tuple[str, int], dict[int, None]] = defaultdict(dict)
+        for file in self.loader.code:
+            for number in self._unlike(file):
+                for line in self.cases[number].lines[file]:
+                    self.asking[file, line][number] = None
+
+    def _unlike(self, file: str) -> list[int]:
+        """The questions that are asked about changes of this file: one of every likeness, then the second ones, and so on."""
+        seen, turns = Counter[Any](), []
         for number, case in enumerate(self.cases):
-            for file, lines in case.lines.items():
-                for line in lines:
-                    self.asking[file, line].add(number)
-        self.killers: dict[tuple[str, str], list[Case]] = defaultdict(list)
+            if file in case.lines:
+                likeness = case.lines[file], case.answer
+                turns.append((seen[likeness], number))
+                seen[likeness] += 1
+        return [number for turn, number in sorted(turns) if turn < ALIKE or self.cases[number].forged]
 
     def close(self) -> None:
         sys.meta_path.remove(self.loader)
@@ -177,22 +190,21 @@ class Engine:
         return result, {name: frozenset(found) for name, found in lines.items()}
 
     def reached(self, change: Change) -> list[Case]:
-        """The cases for which the change may matter."""
-        numbers = set().union(*(self.asking[change.file, line] for line in change.lines))
-        if not numbers and self.imported.get(change.file, frozenset()) & set(change.lines):
-            return self.cases
-        return [self.cases[number] for number in sorted(numbers)]
+        """The cases for which the change may matter: those that run its lines, or any that use what is made when the file is imported."""
+        numbers = {number: None for line in change.lines for number in self.asking[change.file, line]}
+        if self.imported.get(change.file, frozenset()) & set(change.lines):
+            numbers |= {number: None for (file, _), found in self.asking.items() if file == change.file for number in found}
+            numbers |= {number: None for number, case in enumerate(self.cases) if case.forged}
+        return [self.cases[number] for number in numbers]
 
     def wrong(self, change: Change) -> Case | None:
         """The first case whose answer the change spoils."""
         cases, place = self.reached(change), (change.file, change.key.split(": ")[1])
-        first = [case for case in self.killers[place] if any(case is other for other in cases)]
         try:
             check = self.loader.fresh(change)
         except Exception:
             return Case("import", lambda check: "", "imports")
-        forged, others = [case for case in cases if case.forged], [case for case in cases if not case.forged]
-        for case in [*first, *others[: MOST // 4], *forged, *others[MOST // 4 : MOST]]:
+        for case in [*self.killers[place], *cases]:
             said = answer(case, check)
             if said != case.answer:
                 killers = self.killers[place]
