@@ -9,7 +9,7 @@ import torch
 
 from lumpnet.audit.matching import matched
 from lumpnet.audit.search import Boxes, Search, cut
-from lumpnet.bounds.relaxed import Program, both, evaluate, pair, relaxations, tape, upper
+from lumpnet.bounds.relaxed import Program, Units, both, evaluate, pair, relaxations, tape, upper
 from lumpnet.bounds.relaxed.maps import Dense, Gather
 from lumpnet.bounds.relaxed.program import Affine, Input, Node
 from lumpnet.ir import Graph
@@ -130,3 +130,32 @@ def test_a_value_with_many_readers_has_a_margin_for_all_of_them() -> None:
     p, point = Program(nodes, [0], [readers + 1]), torch.ones(1, 1, dtype=torch.float64)
     above = upper(p, evaluate(p, [(point, point)]), readers + 1, torch.ones(1, 1, 1, dtype=torch.float64)).bound
     assert Fraction(float(above)) >= 1 + Fraction(readers - 1, 2**53)
+
+
+def test_relations_of_units_pass_a_max_pool() -> None:
+    """A duplicated channel, one of them halved, is removed: what is left is rounding, through windows of three by three."""
+    rng = np.random.default_rng(0)
+    window = {"kernel": [3, 3], "stride": [2, 2], "padding": [1, 1], "dilation": [1, 1], "ceil_mode": False}
+    conv = {"stride": [1, 1], "padding": [1, 1], "dilation": [1, 1], "groups": 1}
+    w, v = rng.integers(-8, 9, size=(2, 1, 3, 3)) / 8.0, rng.integers(-8, 9, size=(2, 3, 3, 3)) / 8.0
+    one = chain([1, 5, 5], ("conv", conv, {"weight": np.concatenate([w, w[:1] / 2])}), RELU, ("max_pool", window, {}), ("conv", conv, {"weight": v}))
+    less = v[:, :2] + np.stack([v[:, 2] / 2, 0 * v[:, 2]], 1)
+    two = chain([1, 5, 5], ("conv", conv, {"weight": w}), RELU, ("max_pool", window, {}), ("conv", conv, {"weight": less}))
+    units = Units(np.array([0, 1, 0]), np.array([1.0, 1.0, 0.5]), np.zeros(3))
+    p = pair(tape(one), tape(two), {"v0": ("v0", units), "v1": ("v1", units), "v2": ("v2", units), "v3": ("v3", None)})
+    box = tuple(torch.full((1, 25), end, dtype=torch.float64) for end in (-1.0, 1.0))
+    (low, high), _ = both(p, evaluate(p, [box]), p.outputs[0] or 0)
+    assert float(high.max() - low.min()) < 1e-10
+
+
+def test_units_do_not_relate_values_of_other_sizes() -> None:
+    """Equally many channels, on maps of another size: taken as unmatched."""
+    conv = {"padding": [1, 1], "dilation": [1, 1], "groups": 1}
+    mean, weight = ("mean", {"axes": [2, 3], "keepdim": False}, {}), np.ones((2, 1, 3, 3))
+    one, two = (chain([1, 4, 4], ("conv", conv | {"stride": [s, s]}, {"weight": weight}), mean) for s in (1, 2))
+    units = Units(np.array([0, 1]), np.ones(2), np.zeros(2))
+    p = pair(tape(one), tape(two), {"v0": ("v0", units), "v1": ("v1", None)})
+    box = tuple(torch.full((1, 16), end, dtype=torch.float64) for end in (1.0, 1.0))
+    (low, high), _ = both(p, evaluate(p, [box]), p.outputs[0] or 0)
+    exact = 100 / 16 - 25 / 4  # the sums of ones in the windows, on average
+    assert float(low.min()) <= exact <= float(high.max())

@@ -64,6 +64,11 @@ class Units:
     offset: np.ndarray
     axis: int = 1
 
+    def fit(self, shape: Sequence[int], other: Sequence[int]) -> bool:
+        """Whether values of these shapes, without batch, differ along the axis only, and the relation is as long as that."""
+        k = self.axis - 1
+        return k < len(shape) and len(self.of) == shape[k] and (*shape[:k], *shape[k + 1 :]) == (*other[:k], *other[k + 1 :])
+
     def flat(self, shape: Sequence[int], other: Sequence[int]) -> Relation:
         """For values of these shapes, without batch."""
         axis, n = self.axis - 1, int(np.prod(other, dtype=np.int64))
@@ -111,7 +116,7 @@ class _Pair:
                 continue
             if units is None and self.g.steps[partner].shape != step.shape:
                 continue
-            if units is not None and not (units.axis <= len(step.shape) and len(units.of) == step.shape[units.axis - 1]):
+            if units is not None and not units.fit(step.shape, self.g.steps[partner].shape):
                 continue
             found[number] = partner, units
         for mine, theirs in zip(self.f.graph.inputs, self.g.graph.inputs, strict=True):
@@ -415,7 +420,7 @@ def _after(second: Gather | Map, first: Gather | Relation | Map) -> Gather | Non
     ones = torch.ones(len(index), dtype=torch.float64)
     one = ones if second.scale is None else second.scale
     two = ones if operator.scale is None else operator.scale[second.index.clamp(min=0)]
-    if not bool(((one == 1) | (two == 1) | (index < 0)).all()):
+    if not bool(((one.abs() == 1) | (two.abs() == 1) | (index < 0)).all()):
         return None
     return Gather(index, operator.size, torch.where(index < 0, 0.0, one * two))
 

@@ -27,7 +27,7 @@ from torch import Tensor
 from lumpnet.bounds.outward import Range
 from lumpnet.bounds.registry import rule_for
 from lumpnet.bounds.relaxed import relaxations as relax
-from lumpnet.bounds.relaxed.maps import Map
+from lumpnet.bounds.relaxed.maps import Chain, Difference, Map
 from lumpnet.bounds.relaxed.relaxations import Bounds, Lines
 from lumpnet.bounds.relaxed.tape import Step, curve_of
 from lumpnet.errors import NoBound
@@ -256,9 +256,15 @@ def _refine(program: Program, node: Nonlinear, found: Evaluation) -> None:
         return
     for parent in node.parents:
         operand = program.nodes[parent]
-        if not isinstance(operand, Affine) or all(isinstance(program.nodes[p], Input) for p in operand.parents):
+        if not isinstance(operand, Affine) or _tight(program, operand):
             continue
         found.bounds[parent] = found.refined[parent] = _rows(program, found, parent, wanted)
+
+
+def _tight(program: Program, node: Affine) -> bool:
+    """Whether intervals are the best bounds there are: inputs that come once, through maps whose magnitudes are their own."""
+    inputs = all(isinstance(program.nodes[p], Input) for p in node.parents)
+    return inputs and len(set(node.parents)) == len(node.parents) and not any(isinstance(m, Chain | Difference) for m in node.maps)
 
 
 def _rows(program: Program, found: Evaluation, target: int, wanted: Tensor) -> Bounds:

@@ -289,20 +289,18 @@ def _filled(index: np.ndarray) -> np.ndarray:
 
 
 def _largest(writer: _Writer, x: int, index: np.ndarray, shape: tuple[int, ...]) -> int:
-    """Level by level, `max(a, b) = b + relu(a - b)`; an entry without a partner stays. Entries stay in the order of the output, its first axis first."""
-    at, lead = torch.from_numpy(index.copy()), shape[0] if shape else 1
+    """Level by level, `max(a, b) = b + relu(a - b)`; an entry without a partner stays. What is between has the shape of the output and one axis more."""
+    at = torch.from_numpy(index.copy())
     n = len(at)
     while at.shape[1] > 1:
-        size = math.prod(writer.shape(x))
-        half, left = at.shape[1] // 2, at.shape[1] - at.shape[1] // 2
-        one, two = at[:, :half].reshape(-1), at[:, half : 2 * half].reshape(-1)
-        minus = Gather(two, size, -torch.ones(len(two), dtype=torch.float64))
-        raised = writer.relu(writer.affine([(x, Gather(one, size)), (x, minus)], (lead, n * half // max(lead, 1))))
-        back = torch.full((n, left), -1)
-        back[:, :half] = torch.arange(n * half).reshape(n, half)
-        kept = at[:, half:].reshape(-1)
-        x = writer.affine([(x, Gather(kept, size)), (raised, Gather(back.reshape(-1), n * half))], (lead, n * left // max(lead, 1)))
-        at = torch.arange(n * left).reshape(n, left)
+        size, half = math.prod(writer.shape(x)), at.shape[1] // 2
+        one, two, left = at[:, :half].reshape(-1), at[:, half : 2 * half], at[:, 2 * half :]
+        minus = Gather(two.reshape(-1), size, -torch.ones(n * half, dtype=torch.float64))
+        raised = writer.relu(writer.affine([(x, Gather(one, size)), (x, minus)], (*shape, half)))
+        kept = torch.cat([two, left], 1)
+        back = torch.cat([torch.arange(n * half).reshape(n, half), torch.full(left.shape, -1)], 1)
+        x = writer.affine([(x, Gather(kept.reshape(-1), size)), (raised, Gather(back.reshape(-1), n * half))], (*shape, kept.shape[1]))
+        at = torch.arange(kept.numel()).reshape(kept.shape)
     return writer.affine([(x, Gather(at[:, 0], math.prod(writer.shape(x))))], shape)
 
 
