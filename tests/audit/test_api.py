@@ -16,6 +16,7 @@ import lumpnet
 from lumpnet import Box
 from lumpnet.audit.api import above, below
 from lumpnet.audit.attack import Attack
+from lumpnet.audit.top1 import _strict_winner
 from lumpnet.errors import DomainError, LumpnetError
 from lumpnet.exact import fractions
 from lumpnet.ir import Graph
@@ -299,3 +300,8 @@ def test_progress_is_told(rng: np.random.Generator) -> None:
     assert told
     assert all(low <= (high or np.inf) for _, high, low in told)
     assert told[-1][0] <= found.boxes
+
+
+def test_only_a_strict_winner_is_certified() -> None:
+    ties, overlap, clear = ([1.0, 1.0], [1.0, 1.0]), ([1.0, 0.0], [2.0, 1.5]), ([1.0, 0.0], [2.0, 0.5])
+    assert [_strict_winner(np.array(low), np.array(high)) for low, high in (ties, overlap, clear)] == [None, None, 0]
