@@ -21,7 +21,8 @@ from torch import Tensor
 
 from lumpnet.bounds.relaxed.program import Evaluation, Program, evaluate, upper
 
-BATCH = 64
+BATCH = 16
+"""Boxes split at once by each job: more do not stay in a cache."""
 CLOSE = 1.02
 """Without a goal the search ends when the ends of the interval are this close."""
 

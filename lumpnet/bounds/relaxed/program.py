@@ -151,11 +151,15 @@ def evaluate(program: Program, boxes: Sequence[Bounds], prior: dict[int, Bounds]
 
 
 def upper(program: Program, found: Evaluation, target: int, rows: Tensor, trace: bool = False, loose: bool = False) -> Upper:
-    """Bounds above `rows` (B, K, n) of a value, by substitution down to the inputs. `trace` asks for shares, `loose` for what relaxations do."""
-    some = found.bounds[target][0]
-    const = torch.zeros(rows.shape[:2], dtype=torch.float64, device=some.device)
-    slack = torch.zeros_like(const)
-    held: dict[int, Tensor] = {target: rows}
+    """Bounds above `rows` (B, K, n) of a value, by substitution down to the inputs; integers (B, K) stand for those entries and then their negatives.
+
+    `trace` asks for shares, `loose` for what relaxations do.
+    """
+    if rows.is_floating_point():
+        const = torch.zeros(rows.shape[:2], dtype=torch.float64)
+        slack, held = torch.zeros_like(const), {target: rows}
+    else:
+        const, slack, held = _entries(program.nodes[target], found, target, rows)
     shares: dict[str, Tensor] = {}
     ends: dict[int, Tensor] = {}
     widths: dict[int, Tensor] = {}
@@ -215,6 +219,17 @@ def _touched(node: Affine, found: Evaluation, size: Tensor) -> Tensor:
         for parent, operator in zip(node.parents, node.maps, strict=True):
             touched = touched | (operator.absolute((_most(found.bounds[parent]) > 0).double()) > 0)
     return touched
+
+
+def _entries(node: Node, found: Evaluation, number: int, index: Tensor) -> tuple[Tensor, Tensor, dict[int, Tensor]]:
+    """What `_through_affine` makes of rows of the identity and of its negative: rows of the maps."""
+    assert isinstance(node, Affine)
+    held: dict[int, Tensor] = {}
+    for parent, operator in zip(node.parents, node.maps, strict=True):
+        rows = operator.rows(index)
+        held[parent] = held[parent] + rows if parent in held else rows
+    const, slack = node.bias[index], U * found.sizes[number].gather(1, index)
+    return torch.cat([const, -const], 1), torch.cat([slack, slack], 1), {p: torch.cat([a, -a], 1) for p, a in held.items()}
 
 
 def _through_affine(
@@ -284,8 +299,7 @@ def _rows(program: Program, found: Evaluation, target: int, wanted: Tensor) -> B
         part = _part(found, b, b + boxes)
         for k in range(0, order.shape[1], rows):
             index = order[b : b + boxes, k : k + rows]
-            a = torch.nn.functional.one_hot(index, program.nodes[target].size).double()
-            answer = upper(program, part, target, torch.cat([a, -a], dim=1))
+            answer = upper(program, part, target, index)
             bound, n = answer.bound, index.shape[1]
             if shares is not None:
                 spread = _spread(program, part, answer, n)
