@@ -33,7 +33,7 @@ def main() -> int:
     from codemutant_engine import Engine, Found, sample
 
     parser = argparse.ArgumentParser("python -m tests.codemutants", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--sample", type=int, help="so many changes, drawn by the seed, in one to three minutes (all, which takes an hour)")
+    parser.add_argument("--sample", type=int, help="so many of the changes that nobody argues for, drawn by the seed (all, in hours)")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--only", default="", help="changes whose key contains this")
     parser.add_argument("--list", action="store_true", help="print the survivors that are argued for, too")
@@ -49,12 +49,12 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory() as folder, by_chance(Path(folder), 1) as more_questions:
         engine = Engine(by_hand(Path(folder)))
-        wanted = sample([c for c in engine.loader.changes() if options.only in c.key], options.sample, options.seed)
+        asked = [c for c in engine.loader.changes() if options.only in c.key and (options.sample is None or c.key not in known)]
+        wanted = sample(asked, options.sample, options.seed)
         say(f"{len(engine.cases)} questions written by hand, {len(wanted)} changes drawn by the seed {options.seed}")
         found = engine.run(wanted, progress)
         left = {**found.survived, **found.unreached}
-        again = [change for key, change in left.items() if options.sample is None or key not in known]
-        if again:
+        if again := list(left.values()):
             engine.add(more_questions())
             say(f"{len(engine.cases)} questions with those that are recorded and drawn, for {len(again)} changes that are left")
             more = engine.run(again, progress)
@@ -62,7 +62,7 @@ def main() -> int:
                 if change.key in known and change.key not in more.survived and change.key not in more.unreached:
                     say(f"ARGUED, YET NOTICED {change.key}")
             found.killed, found.accepting = found.killed + more.killed, found.accepting + more.accepting
-            left = {key: change for key, change in left.items() if key in more.survived or key in more.unreached or change not in again}
+            left = {**more.survived, **more.unreached}
     for key in left:
         if options.list or key not in known:
             say(f"SURVIVED {key}" + (f": {known[key]}" if key in known else ""))
