@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import networkx as nx
 from rich.table import Table
 
 from lumpnet.api import Network, as_network
@@ -57,6 +56,8 @@ def describe(network: Network) -> dict[str, Any]:
 
 def _groups(all_sites: list[Any]) -> dict[str, int]:
     """Values that share columns, numbered: a unit leaves all values of a group or none."""
+    import networkx as nx  # here: importing it takes longer than refusing a bad file
+
     graph: nx.Graph[str] = nx.Graph()
     for s in all_sites:
         if s.axis is None:

@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import networkx as nx
 import numpy as np
 
 from lumpnet.errors import RoundingError
@@ -170,6 +169,8 @@ def _cost(outcome: Outcome, kept: Mapping[str, Kept], site: Site, slots: Mapping
 
 def _components(outcome: Outcome) -> list[list[Slot]]:
     """Classes of several units that stay, grouped by shared columns, in topological order."""
+    import networkx as nx  # here: importing it takes longer than refusing a bad file
+
     graph: nx.Graph[Slot] = nx.Graph()
     for name, x in outcome.lumpings.items():
         graph.add_nodes_from((name, int(c)) for c in np.flatnonzero(x.sizes > 1) if outcome.alive[name][x.first[c]])
