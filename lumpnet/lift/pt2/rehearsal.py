@@ -37,8 +37,8 @@ def rehearse(document: Document, weights: Weights) -> None:
                 _call(call, values)
             except LiftError:
                 raise
-            except NotImplementedError:
-                return  # an operator that needs more than shapes: recording it will tell
+            except (NotImplementedError, ImportError, AttributeError):
+                return  # an operator that needs more than shapes, or more of torch than is loaded here: recording it will tell
             except Exception as error:
                 raise stopped(call.where, error) from error
     for name in document.outputs:
