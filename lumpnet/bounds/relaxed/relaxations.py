@@ -135,7 +135,7 @@ class _Choice:
 # -- smooth curves --------------------------------------------------------------------------
 
 BENDS = {"sigmoid": 0.0963, "tanh": 0.7699, "silu": 0.5001, "gelu": 0.798, "gelu_tanh": 0.82}
-"""Bounds on |f''|, which the tests confirm on a fine grid with 50 digits."""
+"""Bounds on |f''|, which the tests confirm on a fine grid by torch's derivatives in float64."""
 SLOPES = {"sigmoid": (0.0, 0.25), "tanh": (0.0, 1.0), "silu": (-0.1, 1.1), "gelu": (-0.13, 1.13), "gelu_tanh": (-0.13, 1.13)}
 _PARTS = 16
 _LEAST = 2.0**-7
