@@ -10,7 +10,7 @@ operand's relation on. Whatever comes out, only the size of the residuals depend
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +40,6 @@ class Residual:
     operator: str
     kind: str
     weights: float
-    relative: float
     units: tuple[int, ...]
     removed: int
 
@@ -62,10 +61,9 @@ def residuals(original: Graph, other: Graph, match: Match) -> list[Residual]:
         change = _change(original, node, other, theirs[name], into, units)
         removed = int((units.of < 0).sum()) if units is not None and node.kind in MAKERS else 0
         if change is not None and (change.any() or removed):
-            size = float(max((np.abs(p).max(initial=0) for p in original.params_of(node).values() if p.dtype.kind == "f"), default=0.0))
             order = np.argsort(-change, kind="stable")[:5]
             worst = float(change.max(initial=0))
-            found.append(Residual(node.name, node.kind, worst, worst / size if size else 0.0, tuple(int(u) for u in order if change[u] > 0), removed))
+            found.append(Residual(node.name, node.kind, worst, tuple(int(u) for u in order if change[u] > 0), removed))
     return found
 
 
@@ -316,6 +314,3 @@ def _against(mine: Array, theirs: Array, units: Units | None) -> Array | None:
     out = np.zeros(len(mine))
     out[kept] = np.abs(mine[kept] - units.scale[kept, None] * theirs[units.of[kept]]).sum(1)
     return out
-
-
-__all__: Sequence[str] = ("Residual", "matched", "residuals")

@@ -51,23 +51,19 @@ class Boxes:
         return self.bound.amax(1)
 
     def take(self, at: Tensor) -> Boxes:
-        return Boxes(
-            self.low[at],
-            self.high[at],
-            self.bound[at],
-            self.linear[at],
-            self.slopes[at],
-            self.loose[at],
-            {k: (a[at], b[at]) for k, (a, b) in self.known.items()},
-        )
+        fields: dict[str, Any] = {name: getattr(self, name)[at] for name in FIELDS}
+        return Boxes(**fields, known={k: (a[at], b[at]) for k, (a, b) in self.known.items()})
+
+
+FIELDS = ("low", "high", "bound", "linear", "slopes", "loose")
 
 
 def joined(parts: Sequence[Boxes]) -> Boxes:
     parts = [p for p in parts if len(p)]
     keys = set.intersection(*(set(p.known) for p in parts))
     known = {k: (torch.cat([p.known[k][0] for p in parts]), torch.cat([p.known[k][1] for p in parts])) for k in keys}
-    low, high, bound, linear, slopes, loose = (torch.cat([getattr(p, name) for p in parts]) for name in ("low", "high", "bound", "linear", "slopes", "loose"))
-    return Boxes(low, high, bound, linear, slopes, loose, known)
+    fields: dict[str, Any] = {name: torch.cat([getattr(p, name) for p in parts]) for name in FIELDS}
+    return Boxes(**fields, known=known)
 
 
 @dataclass(eq=False)
@@ -141,7 +137,7 @@ class Search:
         return Boxes(low, high, *self.outputs(found), found.refined)
 
     def outputs(self, found: Evaluation) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Bounds of the signed outputs (N, 2 m), and the coefficients of the inputs (N, 2 m, n)."""
+        """`bound`, `linear`, `slopes` and `loose` of `Boxes`."""
         bounds, linear, coefficients, loose = [], [], [], []
         for target in self.targets:
             n, batch = self.program.nodes[target].size, len(found.bounds[target][0])

@@ -91,11 +91,6 @@ def pair(original: Tape, other: Tape, match: Match) -> Program:
     return _Pair(original, other, match).program()
 
 
-def apart(original: Tape, other: Tape) -> Program:
-    """The same without any match: the difference of two networks side by side."""
-    return _Pair(original, other, {}).program()
-
-
 class _Pair:
     def __init__(self, original: Tape, other: Tape, match: Match):
         self.f, self.g = original, other
