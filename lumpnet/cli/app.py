@@ -71,10 +71,12 @@ def demo(json: Json = False, quiet: Quiet = False) -> None:
 def show(model: Path, weights: Weights = None, input_shape: Shapes = None, json: Json = False) -> None:
     """What lumpnet sees: operators, units, coupled groups, what pins what, folded parameters."""
     from lumpnet.cli.model import Given
-    from lumpnet.cli.show import show as run
 
     with failing_politely():
-        raise typer.Exit(run(Given(str(model), weights, input_shape or []), json=json))
+        given = Given(str(model), weights, input_shape or []).begun()
+        from lumpnet.cli.show import show as run
+
+        raise typer.Exit(run(given, json=json))
 
 
 @app.command()
@@ -93,10 +95,11 @@ def reduce(
 ) -> None:
     """Remove what exact lumping can remove; write the smaller network and its certificate."""
     from lumpnet.cli.model import Given
-    from lumpnet.cli.reduce import reduce as run
 
     with failing_politely():
-        given = Given(str(model), weights, input_shape or [])
+        given = Given(str(model), weights, input_shape or []).begun()
+        from lumpnet.cli.reduce import reduce as run
+
         raise typer.Exit(run(given, out, certificate, require.value, dtype.value if dtype else None, domain, json=json, quiet=quiet, verbose=verbose))
 
 
@@ -151,7 +154,9 @@ def prune(
 ) -> None:
     """Prune by a method of the literature, and remove exactly what that made redundant; the function changes."""
     from lumpnet.cli.model import Given
-    from lumpnet.cli.prune import prune as run
 
     with failing_politely():
-        raise typer.Exit(run(Given(str(model), weights, input_shape or []), method, keep, data, seed, option or [], out, json=json, quiet=quiet))
+        given = Given(str(model), weights, input_shape or []).begun()
+        from lumpnet.cli.prune import prune as run
+
+        raise typer.Exit(run(given, method, keep, data, seed, option or [], out, json=json, quiet=quiet))

@@ -8,7 +8,8 @@ from typing import Any
 
 from lumpnet.cli.console import fail
 from lumpnet.lift.factory import build, is_factory
-from lumpnet.lift.files import NETWORK
+from lumpnet.lift.files import FOREIGN, NETWORK
+from lumpnet.lift.sandbox import begin
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,12 @@ class Given:
         if self.weights is not None or self.shapes:
             fail(f"{self.model}: --weights and --input-shape are for code. Expected MODEL as package.module:factory. Try: leave them out for a file.")
         return self.model, None
+
+    def begun(self) -> Given:
+        """Itself; a file that a child process reads is being read from now on, while this one loads the rest of lumpnet. Raises `LumpnetError`."""
+        if Path(self.model).suffix.lower() in FOREIGN:
+            begin(self.model)
+        return self
 
     @property
     def is_network(self) -> bool:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lumpnet
 from lumpnet import errors
@@ -46,25 +47,49 @@ EXTERNAL = (".data", ".onnx_data", ".bin", ".weights")
 """How exporters call the files of external weights, which count as part of the model."""
 
 
+class Reader:
+    """A child process that reads a file from now on. Raises `LumpnetError`; never anything of another library."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        size = _size(self.path)
+        limits = FOREIGN[self.path.suffix.lower()]
+        self.seconds, self.memory = limits.time(size), limits.memory(size)
+        command = [sys.executable, "-P", "-m", CHILD, self.path.suffix.lower(), str(path), str(self.seconds), str(self.memory)]
+        pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        try:
+            self.process = subprocess.Popen(command, env=_environment(), **pipes)
+        except OSError as error:
+            raise _gave_up(self.path, f"the process that reads it could not be started ({error.strerror})") from error
+
+    def answer(self) -> bytes:
+        """The network file, once it is read. Raises `LumpnetError`."""
+        with self.process:
+            try:
+                output, _ = self.process.communicate(timeout=self.seconds + 5)
+            except subprocess.TimeoutExpired as late:
+                raise _gave_up(self.path, f"reading it took more than {self.seconds} seconds") from late
+            finally:
+                self.process.kill()
+        kind, mark, answer = bytes(output).partition(MARK)
+        if self.process.returncode != 0 or not mark or kind:
+            raise _gave_up(self.path, _cause(self.process.returncode, self.memory))
+        if answer[:1] == b"{":
+            _raise(self.path, answer)
+        return answer[1:]
+
+
+_begun: dict[str, Reader] = {}
+
+
+def begin(path: str | Path) -> None:
+    """Start to read a foreign file that is asked for later. Raises `LumpnetError`."""
+    _begun[str(path)] = Reader(path)
+
+
 def network_file_of(path: str | Path) -> bytes:
     """The network file of a foreign file. Raises `LumpnetError`; never anything of another library."""
-    path = Path(path)
-    size = _size(path)
-    limits = FOREIGN[path.suffix.lower()]
-    seconds, memory = limits.time(size), limits.memory(size)
-    command = [sys.executable, "-P", "-m", CHILD, path.suffix.lower(), str(path), str(seconds), str(memory)]
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds + 5, env=_environment(), check=False)
-    except subprocess.TimeoutExpired as late:
-        raise _gave_up(path, f"reading it took more than {seconds} seconds") from late
-    except OSError as error:
-        raise _gave_up(path, f"the process that reads it could not be started ({error.strerror})") from error
-    kind, mark, answer = done.stdout.partition(MARK)
-    if done.returncode != 0 or not mark or kind:
-        raise _gave_up(path, _cause(done.returncode, memory))
-    if answer[:1] == b"{":
-        _raise(path, answer)
-    return answer[1:]
+    return (_begun.pop(str(path), None) or Reader(path)).answer()
 
 
 def _size(path: Path) -> int:

@@ -50,6 +50,7 @@ DIFFER, UNREAD, STILL = "unit 1 and its representative 0 differ", "non-zero weig
 # --- the zero state --------------------------------------------------------------------------------
 for case in ("rnn_tanh", "rnn_relu", "lstm", "gru", "gru_reset_first"):
     forge(f"{case}: a member has no offset", case, offset(1, 1), "unit 1 claims an offset")
+    forge(f"{case}: a member has no negative offset", case, offset(1, -1), "unit 1 claims an offset")
     forge(f"{case}: a ghost has no offset", case, offset(7, 1), "unit 7 claims an offset")
     forge(f"{case}: a constant is zero", case, offset(3, 1), "unit 3 claims an offset")
     forge(f"{case}: a constant is no surd", case, offset(3, Surd(F(0), F(1), F(2))), "unit 3 claims an offset")
