@@ -12,13 +12,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lumpnet.bounds import CLAIM, Executed, Moved, apart, claimed_box, executed, execution_dtype, moved
-from lumpnet.certificate import Certificate, dumps, loads
+from lumpnet.bounds import CLAIM, Deviation, Executed, Moved, apart, claimed_box, executed, execution_dtype, moved
+from lumpnet.certificate import Certificate, Effect, dumps, loads
 from lumpnet.check import check_files
 from lumpnet.check.files import NetworkFile, read_network_file
 from lumpnet.check.graph import KEY, read_graph
@@ -29,6 +29,7 @@ from lumpnet.domain import Box, Domain, boxes
 from lumpnet.errors import FileError, LiftError, LumpnetError
 from lumpnet.ir import FLOATS, Graph, graph_of, link_whole, network_bytes, network_chunks, write_whole
 from lumpnet.lift.files import FOREIGN, foreign, network_file_of, refuse_weights
+from lumpnet.lump.relaxed import Goal, points, relax
 from lumpnet.quotient import certificate as claim
 from lumpnet.quotient import plan
 from lumpnet.quotient.explain import Size, measure, pinned, removed
@@ -228,7 +229,8 @@ class Reduction:
         if self.declined:
             lines.append(f"declined because a weight would have been rounded: {self.declined} more units (--require nearest removes them)")
         if self.moved is not None:
-            lines.append(f"rounded weights move an output {self.moved}")
+            what = "rounded weights move" if self.certificate.moved is None else "merges and rounded weights move"
+            lines.append(f"{what} an output {self.moved}")
         lines += [f"vouched for by: {who}" for who in getattr(self.verdict, "vouched_by", ())]
         return "\n".join(lines)
 
@@ -338,6 +340,8 @@ def _onnx() -> tuple[Callable[..., bytes], Callable[..., Graph]]:
 def verdict_line(verdict: Verdict) -> str:
     """One line that says which claim holds, or why none is made."""
     if isinstance(verdict, Proved):
+        if verdict.claim == "bounded":
+            return f"bounded: {verdict.statements[0]} (checked)"
         if verdict.rounding == "none":
             return "exact: the reduced network computes the same real function, for every input (checked)"
         if verdict.rounding == "bounded":
@@ -355,10 +359,16 @@ def reduce(
     require: str = "nearest",
     dtype: str | None = None,
     domain: Domain | None = None,
+    tolerance: float | None = None,
+    budget: float | None = None,
+    size: float | None = None,
     folder: str | Path | None = None,
     progress: Progress = _quiet,
 ) -> Reduction:
     """Remove every unit that exact lumping can remove, and certify the result.
+
+    With one of tolerance, budget and size, merge units that are only nearly redundant, too (`lumpnet.lump.relaxed.Goal`): the verdict is then
+    `bounded`, and the certificate says by how much the outputs can differ on the domain, or on every input by a multiple of its size.
 
     model is an `nn.Module` (with example_inputs), a network or ONNX file, or a `Network`.
     require="exact" declines merges whose weights would have to be rounded;
@@ -371,9 +381,16 @@ def reduce(
         raise ValueError(f"require is {require!r}: use 'nearest' or 'exact'")
     if dtype not in (None, "float32", "float64"):
         raise ValueError(f"dtype is {dtype!r}: use 'float32' or 'float64'")
+    goal = None if tolerance is budget is size is None else Goal(tolerance, budget, size)
     seconds: dict[str, float] = {}
     with _timed("lift", seconds, progress):
         original = as_network(model, example_inputs).filed(folder)
+    if goal is not None:
+        result = _relaxed(
+            original, goal, require, dtype, domain, folder, seconds, progress, {"require": require, "dtype": dtype or "as stored"} | _source(model)
+        )
+        if result is not None:
+            return result
     with _timed("lump", seconds, progress):
         found = plan(original.graph, require, dtype, progress)
         declined = 0
@@ -398,6 +415,44 @@ def reduce(
             bounded, written = Moved(reason=f"no bound: {verdict.reason}"), replace(written, effect=None)
             verdict = check_read(_file(original), _file(network), dumps(written))
     return Reduction(original, network, written, verdict, per_node, pinned(found.outcome.sites), declined, seconds, bounded)
+
+
+def _relaxed(
+    original: Network,
+    goal: Goal,
+    require: str,
+    dtype: str | None,
+    domain: Domain | None,
+    folder: str | Path | None,
+    seconds: dict[str, float],
+    progress: Progress,
+    notes: dict[str, Any],
+) -> Reduction | None:
+    """The reduction of the original with some of its units moved; None where no merge is worth it."""
+    box = None if domain is None else boxes(domain, original.graph.inputs)
+    deviation, stored = Deviation(_file(original), box), execution_dtype(original.graph)
+    for share in (1.0, 0.97, 0.7) if goal.budget is not None else (1.0,):  # what is left pays for rounding
+        with _timed("relax", seconds, progress):
+            part = goal if goal.budget is None else Goal(budget=goal.budget * share)
+            near = relax(original.graph, points(original.graph, box), part, deviation.of, progress)
+        if not near.moves:
+            return None
+        with _timed("lump", seconds, progress):
+            found = plan(near.graph, require, dtype or stored, progress, near.stay)
+        with _timed("certify", seconds, progress):
+            network = Network(found.quotient.graph).filed(folder)
+            bounded = deviation.claim(near.moves, _file(network), found.quotient.inexact)
+        if goal.budget is None or (bounded.effect is not None and bounded.effect.alpha + bounded.effect.beta <= goal.budget):
+            break
+    else:
+        return None
+    per_node = {name: dict(count) for name, count in removed(found.outcome, found.kept).items()}
+    totals = {rule: sum(count.get(rule, 0) for count in per_node.values()) for rule in dict.fromkeys(r for count in per_node.values() for r in count)}
+    hashes, notes = (original.sha256, network.sha256), notes | {"goal": asdict(goal)}
+    written = claim(found.outcome, found.kept, hashes, found.quotient.rounding, totals, notes, bounded.effect or Effect(0.0, 0.0), near.moves)
+    with _timed("check", seconds, progress):
+        verdict = Unknown(str(bounded.reason)) if bounded.effect is None else check_read(_file(original), _file(network), dumps(written))
+    return Reduction(original, network, written, verdict, per_node, pinned(found.outcome.sites), found.declined, seconds, bounded)
 
 
 def _moved(original: Graph, network: Network, inexact: Mapping[tuple[str, str], Any], domain: Domain | None) -> Moved | None:

@@ -53,7 +53,9 @@ Bounds = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Effect:
-    """How far rounded weights move the outputs: at most `alpha + beta |x|` for every input x, or at most `alpha` on a box (lower and upper by input).
+    """How far the outputs move: at most `alpha + beta |x|` for every input x, or at most `alpha` on a box (lower and upper by input).
+
+    Of an exact lumping: by the rounding of weights, from the exact quotient's; of a bounded one: from the original's, by the moves and by rounding.
 
     |x| is the largest absolute entry of all inputs of real numbers; over a box `beta` is 0.
     """
@@ -61,6 +63,18 @@ class Effect:
     alpha: float
     beta: float = 0.0
     box: Mapping[str, tuple[Bounds, Bounds]] | None = None
+
+
+@dataclass(frozen=True)
+class Move:
+    """A row of a parameter becomes `factor` times row `source` of the original's (first rounded to float32), or, without a source, `factor` everywhere."""
+
+    source: int | None
+    factor: float
+
+
+Moves = Mapping[str, Mapping[str, Mapping[int, Move]]]
+"""By node, role and row (the parameter's first axis)."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +95,11 @@ class Lumping:
 
 @dataclass(frozen=True)
 class Certificate:
-    """What is claimed of the two network files with these SHA-256. A lumping is a `Lumping`, `IDENTITY` or `DROPPED`."""
+    """What is claimed of the two network files with these SHA-256. A lumping is a `Lumping`, `IDENTITY` or `DROPPED`.
+
+    The verdict `exact` says that the original lumps to the reduced network. `bounded` says so of the original after the moves, in float64, and
+    that moves and rounding together are worth at most `effect`.
+    """
 
     original: str
     reduced: str
@@ -92,6 +110,7 @@ class Certificate:
     annotations: Mapping[str, Any] = field(default_factory=dict)
     schema_version: str = SCHEMA_VERSION
     effect: Effect | None = None
+    moved: Moves | None = None
 
 
 def dumps(certificate: Certificate) -> bytes:
@@ -105,7 +124,7 @@ def dumps(certificate: Certificate) -> bytes:
         "lumpings": {name: _lumping_json(lumping) for name, lumping in certificate.lumpings.items()},
         "rules": dict(certificate.rules),
         "annotations": dict(certificate.annotations),
-    }
+    } | _moved_json(certificate.moved)
     return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
 
 
@@ -116,6 +135,16 @@ def _effect_json(effect: Effect | None) -> dict[str, Any]:
         return {"effect": {"alpha": effect.alpha, "beta": effect.beta}}
     box = {name: {side: ends[0] if len(ends) == 1 else list(ends) for side, ends in zip(_SIDES, pair, strict=True)} for name, pair in effect.box.items()}
     return {"effect": {"bound": effect.alpha, "box": box}}
+
+
+def _moved_json(moved: Moves | None) -> dict[str, Any]:
+    if moved is None:
+        return {}
+    rows = {
+        node: {role: {str(int(row)): [move.source, float(move.factor)] for row, move in moves.items()} for role, moves in roles.items()}
+        for node, roles in moved.items()
+    }
+    return {"moved": rows}
 
 
 def _lumping_json(lumping: Lumping | str) -> Any:
@@ -198,13 +227,18 @@ def loads(data: bytes) -> Certificate:
         _refuse("schema_version", _show(version), '"MAJOR.MINOR"')
     if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
         raise UnknownVersion("schema_version", f"schema {version}", f"schema {SCHEMA_VERSION}", "a checker of that version")
-    _keys("certificate", root, ("format", "schema_version", "original", "reduced", "claim", "lumpings", "rules", "annotations"))
+    _keys("certificate", root, ("format", "schema_version", "original", "reduced", "claim", "lumpings", "rules", "annotations"), ("moved",))
     claim = _keys("claim", root["claim"], ("verdict", "rounding"), ("effect",))
-    if claim["verdict"] != "exact":
-        _refuse("claim.verdict", _show(claim["verdict"]), '"exact"')
+    if claim["verdict"] not in ("exact", "bounded"):
+        _refuse("claim.verdict", _show(claim["verdict"]), '"exact" or "bounded"')
     if claim["rounding"] not in ("none", "nearest"):
         _refuse("claim.rounding", _show(claim["rounding"]), '"none" or "nearest"')
-    if "effect" in claim and claim["rounding"] != "nearest":
+    bounded = claim["verdict"] == "bounded"
+    if bounded != ("moved" in root):
+        _refuse("moved", "moves of an exact lumping" if "moved" in root else "no moves of a bounded lumping", "moves beside a bounded lumping, and there only")
+    if bounded and "effect" not in claim:
+        _refuse("claim.effect", "none", "the effect of a bounded lumping")
+    if not bounded and "effect" in claim and claim["rounding"] != "nearest":
         _refuse("claim.effect", "the effect of a rounding that is not claimed", '"rounding": "nearest" beside it')
     return Certificate(
         original=_digest("original", root["original"]),
@@ -216,6 +250,7 @@ def loads(data: bytes) -> Certificate:
         annotations=_object("annotations", root["annotations"]),
         schema_version=version,
         effect=_effect(claim["effect"]) if "effect" in claim else None,
+        moved=_moved(root["moved"]) if bounded else None,
     )
 
 
@@ -249,6 +284,23 @@ def _effect(value: object) -> Effect:
     entry = _keys(where, value, ("box", "bound"))
     box = {name: _interval(f"{where}.box[{_show(name)}]", ends) for name, ends in _object(f"{where}.box", entry["box"]).items()}
     return Effect(_bound(f"{where}.bound", entry["bound"]), 0.0, box)
+
+
+def _moved(value: object) -> Moves:
+    return {
+        node: {
+            role: {_unit(f"moved[{_show(node)}].{_show(role)}", row): _move(f"moved[{_show(node)}].{_show(role)}[{row}]", move) for row, move in rows.items()}
+            for role, moves in _object(f"moved[{_show(node)}]", roles).items()
+            for rows in [_object(f"moved[{_show(node)}].{_show(role)}", moves)]
+        }
+        for node, roles in _object("moved", value).items()
+    }
+
+
+def _move(where: str, value: object) -> Move:
+    if not isinstance(value, list) or len(value) != 2:
+        _refuse(where, _show(value), "[row or null, factor]")
+    return Move(None if value[0] is None else _count(where, value[0]), _number(where, value[1]))
 
 
 def _interval(where: str, value: object) -> tuple[Bounds, Bounds]:

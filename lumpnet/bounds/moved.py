@@ -9,9 +9,9 @@ from typing import Any
 
 from lumpnet.bounds.outward import Array
 from lumpnet.certificate import Bounds, Effect
-from lumpnet.check.effect import effect
+from lumpnet.check.effect import Exact, effect
 from lumpnet.check.files import NetworkFile
-from lumpnet.check.graph import read_graph
+from lumpnet.check.graph import Network, read_graph
 from lumpnet.check.outcome import Unsure
 from lumpnet.check.rules import KINDS
 
@@ -58,11 +58,15 @@ def moved(reduced: NetworkFile, inexact: Mapping[tuple[str, str], Array], box: M
     ends = None if box is None else claimed_box(box)
     try:
         graph = read_graph(reduced, KINDS)
-        exact = {n.name: {role: ~inexact[n.name, role] if (n.name, role) in inexact else True for role in (*n.params, "bias")} for n in graph.nodes}
-        own, size = effect(graph, KINDS, exact, ends)
-        return Moved(Effect(_raised(own.alpha), _raised(own.beta), ends), size)
+        own, size = effect(graph, KINDS, exactly(graph, inexact), ends)
+        return Moved(Effect(raised(own.alpha), raised(own.beta), ends), size)
     except (Unsure, OverflowError) as problem:
         return Moved(reason=f"no bound: {problem}")
+
+
+def exactly(graph: Network, inexact: Mapping[tuple[str, str], Array]) -> dict[str, Exact]:
+    """What `effect` takes: by node and role, which numbers are not rounded."""
+    return {n.name: {role: ~inexact[n.name, role] if (n.name, role) in inexact else True for role in (*n.params, "bias")} for n in graph.nodes}
 
 
 def claimed_box(box: Mapping[str, tuple[Array, Array]]) -> dict[str, tuple[Bounds, Bounds]]:
@@ -75,7 +79,7 @@ def _bounds(ends: Array) -> Bounds:
     return (flat[0],) if flat and len(set(flat)) == 1 else tuple(flat)
 
 
-def _raised(x: float) -> float:
+def raised(x: float) -> float:
     """Three digits, rounded up, and a little above x. Raises `OverflowError`."""
     if x * _SLACK > 1e300:
         raise OverflowError("a bound beyond the floats")

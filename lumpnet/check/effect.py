@@ -1,11 +1,11 @@
-"""What rounded weights do at the outputs: one pass over the reduced network, in floats that err outward.
+"""What changed weights do at the outputs: one pass over a network, in floats that err outward.
 
-Q is the exact quotient, R the reduced network: the same nodes, and every stored weight of R is the float nearest to Q's.
-For every value, q in Q and r in R on one input x with t = |x| (the largest entry), `Near` holds numbers with
+R is a network and Q another of the same nodes: the exact quotient, of which every stored weight of R is the nearest float,
+or any network whose weights are at hand. For every value, q in Q and r in R on one input x with t = |x| (the largest entry), `Near` holds numbers with
 
     |r| <= size[0] + size[1] t   and   |q - r| <= apart[0] + apart[1] t.
 
-At an affine node the exact weights lie within H, half a unit in the last place, of the stored W, and biases within h of b:
+At an affine node the weights of Q lie within H of the stored W (half a unit in the last place, or what the two differ by), and biases within h of b:
 
     q' - r' = W_q (q - r) + (W_q - W) r + (b_q - b),   so   apart' = (|W| + H) apart + H size + h,   size' = |W| size + |b|.
 
@@ -79,34 +79,44 @@ Exact = Mapping[str, Array | bool]
 
 @dataclass(frozen=True)
 class Step:
-    """A node of the reduced network, the shapes of its inputs, and by role which of its stored numbers are Q's own; the others may be rounded."""
+    """A node of R, the shapes of its inputs, and by role which of its stored numbers are Q's own, the others being rounded; or else all of Q's in `other`."""
 
     node: Node
     shapes: tuple[Shape, ...]
     exact: Exact
+    other: Exact | None = None
 
     @property
     def where(self) -> str:
         return f"node {self.node.name!r} ({self.node.kind})"
 
     def stored(self, role: str) -> tuple[Array, Array]:
-        """|parameter| in float64, and how far the exact one may be from it."""
+        """|parameter| in float64, and how far Q's may be from it."""
         data = self.node.params[role].data
-        return np.abs(data.astype(np.float64)), self.off(data, self.exact.get(role, False))
+        return np.abs(data.astype(np.float64)), self.off(data, self.known(role))
 
-    def off(self, data: Array, exact: Array | bool) -> Array:
-        out, loose = np.zeros(data.shape), ~np.broadcast_to(exact, data.shape)
+    def known(self, role: str) -> Array | bool:
+        """What `off` takes: which numbers are Q's own, or Q's numbers (a bias that neither has is zero)."""
+        return self.exact.get(role, False) if self.other is None else self.other.get(role, np.zeros(()))
+
+    def off(self, data: Array, known: Array | bool) -> Array:
+        """How far Q's numbers may be from these of R; `known` is what `known` answers of them."""
+        if self.other is not None:
+            return up(np.abs(data.astype(np.float64) - np.asarray(known, np.float64)), 1)
+        out, loose = np.zeros(data.shape), ~np.broadcast_to(known, data.shape)
         out[loose] = slack(data[loose])
         return out
 
     def own(self, role: str, missing: float = 0.0) -> Array:
-        """A parameter that no obligation allows to be rounded, in float64."""
+        """A parameter that no obligation allows to be rounded, in float64. Raises `Unsure` where Q has another one."""
         data = self.node.param(role)
+        if self.other is not None and data is not None and not np.array_equal(data, self.other[role]):
+            raise Unsure(self.where, f"no rule for what a moved {role} does")
         return np.array(missing) if data is None else data.astype(np.float64)
 
     def equal(self, role: str) -> Array:
         """A parameter that happens to be Q's own. Raises `Unsure` where it may be rounded."""
-        if not np.all(self.exact.get(role, False)):
+        if self.other is None and not np.all(self.exact.get(role, False)):
             raise Unsure(self.where, f"no rule for what a rounded {role} does")
         return self.own(role)
 
@@ -181,28 +191,33 @@ def positions(node: Node) -> Sequence[int]:
     return range(2, len(node.shape))
 
 
-def effect(network: Network, kinds: Mapping[str, Kind], exact: Mapping[str, Exact], box: Mapping[str, tuple[Bounds, Bounds]] | None) -> tuple[Effect, Effect]:
+Box = Mapping[str, tuple[Bounds, Bounds]] | None
+
+
+def effect(
+    network: Network, kinds: Mapping[str, Kind], exact: Mapping[str, Exact], box: Box, other: Mapping[str, Exact] | None = None
+) -> tuple[Effect, Effect]:
     """How far the outputs of Q and R are apart at most, and how large those of R are: for every input, or on a box.
 
-    `exact` says by node and role which numbers are Q's own. Raises `Unsure`
+    `exact` says by node and role which numbers are Q's own, where the others are rounded; `other` gives all of Q's by node and role. Raises `Unsure`
     where a node has no rule or a number is too large, and `Refusal` for a box of other inputs.
     """
     if not ((least := np.full(2, _LEAST)) * 1.0 > 0).all() or not (least + least > least).all() or not (np.full(2, 2.0**-1022) * 0.5 > 0).all():
         raise Unsure("this process", "it flushes subnormal numbers to zero, and bounds are computed with gradual underflow")
     try:
         with np.errstate(all="raise", under="ignore"):
-            return _effect(network, kinds, exact, box)
+            return _effect(network, kinds, exact, box, other)
     except FloatingPointError as problem:
-        raise Unsure("the effect of rounding", f"a bound beyond the floats ({problem})") from problem
+        raise Unsure("the effect of changed weights", f"a bound beyond the floats ({problem})") from problem
 
 
-def _effect(network: Network, kinds: Mapping[str, Kind], exact: Mapping[str, Exact], box: Mapping[str, tuple[Bounds, Bounds]] | None) -> tuple[Effect, Effect]:
+def _effect(network: Network, kinds: Mapping[str, Kind], exact: Mapping[str, Exact], box: Box, other: Mapping[str, Exact] | None) -> tuple[Effect, Effect]:
     found = _inputs(network, box)
     for node in network.nodes:
-        step = Step(node, tuple(network.values[name].shape for name in node.inputs), exact.get(node.name, {}))
+        step = Step(node, tuple(network.values[name].shape for name in node.inputs), exact.get(node.name, {}), None if other is None else other[node.name])
         kind = kinds[node.kind]
         if kind.effect is None or (not kind.operands and kind.partial(node, list(step.shapes))):  # rounding moves no integer
-            raise Unsure(step.where, "no rule for what the rounding of weights before it does behind it")
+            raise Unsure(step.where, "no rule for what weights changed before it do behind it")
         near = kind.effect(step, [found[name] for name in node.inputs])
         if not (np.isfinite(near.size).all() and np.isfinite(near.apart).all()):
             raise Unsure(step.where, "a bound beyond the floats")
@@ -211,12 +226,18 @@ def _effect(network: Network, kinds: Mapping[str, Kind], exact: Mapping[str, Exa
     return _claim([near.apart for near in ends], box), _claim([near.size for near in ends], box)
 
 
-def _claim(ends: list[Array], box: Mapping[str, tuple[Bounds, Bounds]] | None) -> Effect:
+def _claim(ends: list[Array], box: Box) -> Effect:
     alpha, beta = (max((float(x[k].max(initial=0)) for x in ends if k < len(x)), default=0.0) for k in (0, 1))
     return Effect(alpha, beta, box)
 
 
-def _inputs(network: Network, box: Mapping[str, tuple[Bounds, Bounds]] | None) -> dict[str, Near]:
+def total(one: Effect, two: Effect) -> Effect:
+    """Both distances, one after the other."""
+    alpha, beta = (float(plus(np.array(a), np.array(b))) for a, b in ((one.alpha, two.alpha), (one.beta, two.beta)))
+    return Effect(alpha, beta if one.box is None else 0.0, one.box)
+
+
+def _inputs(network: Network, box: Box) -> dict[str, Near]:
     """Numbers of any other dtype than the network's float are chosen from tables, not computed with."""
     reals = [value.name for value in network.inputs if value.dtype == network.dtype]
     if box is not None and set(box) != set(reals):

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from lumpnet.certificate import MAX_BYTES, Certificate, Effect, UnknownVersion, loads
-from lumpnet.check.effect import Exact, effect
+from lumpnet.check.effect import Exact, effect, total
 from lumpnet.check.files import NetworkFile, read_bytes, read_network_file
 from lumpnet.check.graph import Case, Network, Node, read_graph
+from lumpnet.check.moved import after, parameters
 from lumpnet.check.outcome import Refusal, Unsure
 from lumpnet.check.relation import Relation, relation
 from lumpnet.check.rules import KINDS
@@ -71,19 +72,35 @@ def _check(files: tuple[NetworkFile, NetworkFile], claim: Certificate) -> Verdic
     for file, bound, role in zip(files, (claim.original, claim.reduced), ("original", "reduced"), strict=True):
         if file.sha256 != bound:
             raise Refusal(f"{role} network file", f"SHA-256 {file.sha256}", f"{bound}, to which the certificate binds it")
-    g, h = (read_graph(file, KINDS) for file in files)
+    read, h = (read_graph(file, KINDS) for file in files)
+    g = read if claim.moved is None else after(read, claim.moved, KINDS)
     relations = _relations(g, claim)
     _same_interface(g, h, relations)
     pairs = _pairs(g, h, relations)
     cases = [_case(node, pairs[node.name], relations, claim.rounding, (g.dtype, h.dtype)) for node in g.nodes]
     discharged = {case.node.name: _discharge(case) for case in cases}
     undone = [node.name for node in g.nodes if not isinstance(discharged.get(node.name), str)]
-    if undone or claim.verdict != "exact" or claim.rounding not in _STATEMENTS:
+    if undone or (claim.verdict, claim.moved is None) not in (("exact", True), ("bounded", False)) or claim.rounding not in _STATEMENTS:
         return Unknown(f"node {undone[0]!r} was not examined" if undone else "the certificate claims what this checker does not decide")
     opaque = sorted({str(node.attrs["target"]) for node in g.nodes if KINDS[node.kind].opaque and not relations[node.name].absent})
-    says = _STATEMENTS[claim.rounding], *_effect(h, {case.node.name: case.exact for case in cases}, claim.effect), *_outside(g, relations)
     trusted = ("lumpnet.check", *(f"{name} gives equal results for equal arguments" for name in opaque))
+    rounded = {case.node.name: case.exact for case in cases}
+    if claim.moved is not None:
+        return Proved("bounded", "none" if claim.rounding == "none" else "bounded", (_deviation(read, g, h, rounded, claim), *_outside(g, relations)), trusted)
+    says = _STATEMENTS[claim.rounding], *_effect(h, rounded, claim.effect), *_outside(g, relations)
     return Proved("exact", claim.rounding if claim.effect is None else "bounded", says, trusted)
+
+
+def _deviation(read: Network, moved: Network, h: Network, rounded: Mapping[str, Exact], claim: Certificate) -> str:
+    """What moves and rounding do at the outputs together, computed again. Raises `Unsure` where less is claimed."""
+    if claim.effect is None:
+        raise Unsure("claim.effect", "a bounded lumping without a bound")
+    own, _ = effect(moved, KINDS, {}, claim.effect.box, parameters(read))
+    if claim.rounding != "none":
+        own = total(own, effect(h, KINDS, rounded, claim.effect.box)[0])
+    which = _at_most(own, claim.effect)
+    what = "no output entry of the reduced network, in real arithmetic on its stored weights, is further from the original's than"
+    return f"{which[0]}, {what} {shown_effect(claim.effect)}{which[1]}"
 
 
 def _effect(h: Network, exact: Mapping[str, Exact], claim: Effect | None) -> tuple[str, ...]:
@@ -91,12 +108,17 @@ def _effect(h: Network, exact: Mapping[str, Exact], claim: Effect | None) -> tup
     if claim is None:
         return ()
     own, _ = effect(h, KINDS, exact, claim.box)
+    which = _at_most(own, claim)
+    what = "no output entry of the reduced network, in real arithmetic on its stored weights, is further from the exact quotient's than"
+    return (f"{which[0]}, {what} {shown_effect(claim)}{which[1]}",)
+
+
+def _at_most(own: Effect, claim: Effect) -> tuple[str, str]:
+    """On which inputs the claim is made, and in which norm. Raises `Unsure` where it claims less than was found."""
     if not (own.alpha <= claim.alpha and own.beta <= claim.beta):
         raise Unsure("claim.effect", f"it claims {shown_effect(claim)}, and the checker itself finds {shown_effect(own)}")
     which = "on every input x" if claim.box is None else "on every input in the certificate's box"
-    how = ", with |x| the largest absolute entry of its real numbers" if claim.box is None else ""
-    what = "no output entry of the reduced network, in real arithmetic on its stored weights, is further from the exact quotient's than"
-    return (f"{which}, {what} {shown_effect(claim)}{how}",)
+    return which, ", with |x| the largest absolute entry of its real numbers" if claim.box is None else ""
 
 
 def shown_effect(effect: Effect) -> str:

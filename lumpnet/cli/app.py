@@ -87,20 +87,24 @@ def reduce(
     require: Annotated[Require, typer.Option(help="exact: decline merges whose weights would be rounded.")] = Require.nearest,
     dtype: Annotated[Optional[Dtype], typer.Option(help="Type of the emitted weights (default: as stored).")] = None,  # noqa: UP045
     domain: DomainText = None,
+    tolerance: Annotated[Optional[float], typer.Option(help="Merge what is nearly redundant: units that change by at most this share.")] = None,  # noqa: UP045
+    budget: Annotated[Optional[float], typer.Option(help="Merge as long as no output is certified to change by more than this.")] = None,  # noqa: UP045
+    size: Annotated[Optional[float], typer.Option(help="Merge until at most this share of the hidden units is left.")] = None,  # noqa: UP045
     weights: Weights = None,
     input_shape: Shapes = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Remove what exact lumping can remove; write the smaller network and its certificate."""
+    """Remove what exact lumping can remove, or, as far as you allow, what is nearly redundant; write the smaller network and its certificate."""
     from lumpnet.cli.model import Given
 
     with failing_politely():
         given = Given(str(model), weights, input_shape or []).begun()
         from lumpnet.cli.reduce import reduce as run
 
-        raise typer.Exit(run(given, out, certificate, require.value, dtype.value if dtype else None, domain, json=json, quiet=quiet, verbose=verbose))
+        near = {"tolerance": tolerance, "budget": budget, "size": size}
+        raise typer.Exit(run(given, out, certificate, require.value, dtype.value if dtype else None, domain, near, json=json, quiet=quiet, verbose=verbose))
 
 
 @app.command()

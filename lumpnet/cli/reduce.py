@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 import os
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from rich.table import Table
 
@@ -15,12 +18,23 @@ from lumpnet.bounds import CLAIM
 from lumpnet.cli.console import above, below, count, fail, out, percent, print_json, printable, progress, visible
 from lumpnet.cli.model import Given
 from lumpnet.domain import read_domain
+from lumpnet.lump.relaxed import Goal
 from lumpnet.pruning import Pruning
 from lumpnet.quotient.explain import RULES
 
 
 def reduce(
-    given: Given, target: Path, certificate: Path | None, require: str, dtype: str | None, domain: str | None = None, *, json: bool, quiet: bool, verbose: bool
+    given: Given,
+    target: Path,
+    certificate: Path | None,
+    require: str,
+    dtype: str | None,
+    domain: str | None = None,
+    near: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    json: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> int:
     """Returns the exit code of the checker's verdict; files are written only for a proved one."""
     if target.suffix not in (".safetensors", ".onnx"):
@@ -34,10 +48,14 @@ def reduce(
     for path in files:
         if path.is_dir() or not path.parent.is_dir():
             fail(f"{path}: cannot be written. Expected a file in an existing folder. Try: another -o or --certificate.")
+    try:
+        _ = Goal(**near) if any(x is not None for x in near.values()) else None
+    except ValueError as problem:
+        fail(f"--tolerance, --budget and --size: {problem}")
     box = None if domain is None else read_domain(domain)
     with progress(not json and not quiet) as tell:
         tell("lift")
-        result = run(*given.arguments(), require=require, dtype=dtype, domain=box, folder=target.parent, progress=tell)
+        result = run(*given.arguments(), require=require, dtype=dtype, domain=box, folder=target.parent, progress=tell, **near)
         tell("execute")
         apart = None if box is None else result.executed(box)
     if result.verdict.exit_code == 0:
@@ -51,7 +69,8 @@ def reduce(
         print_sizes(result)
         print_rules(result, verbose)
         if result.moved is not None:
-            for line in textwrap.wrap(f"rounded weights move an output {visible(result.moved)}", max(40, out.width)):
+            what = "rounded weights move" if result.certificate.moved is None else "merges and rounded weights move"
+            for line in textwrap.wrap(f"{what} an output {visible(result.moved)}", max(40, out.width)):
                 out.print(printable(line), soft_wrap=True)
         if apart is not None:
             print_executed(apart, str(domain))

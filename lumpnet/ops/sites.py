@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -42,6 +43,11 @@ def rules(site: Site) -> Op:
     return get(site.node.kind) if site.axis is not None else _PIN
 
 
+def counted(all_sites: Sequence[Site], outputs: tuple[str, ...]) -> list[Site]:
+    """The sites whose outputs count as hidden units."""
+    return [s for s in all_sites if get(s.node.kind).counts_units and s.node.name not in outputs]
+
+
 def operand_units(site: Site, k: int) -> int:
     """Units of operand k as this node sees them: along its unit axis, or along the axis the node needs."""
     axis = site.in_axes[k]
@@ -66,4 +72,4 @@ def run(graph: Graph, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return values
 
 
-__all__ = ["NoExactValue", "operand_units", "rules", "run", "sites"]
+__all__ = ["NoExactValue", "counted", "operand_units", "rules", "run", "sites"]

@@ -17,9 +17,9 @@ class and an entry point::
 from importlib import import_module
 from pkgutil import iter_modules
 
+from lumpnet.lump.layers import Layer
 from lumpnet.pruners.base import GONE, Change, Pruned, Pruner, Task
 from lumpnet.pruners.data import Data
-from lumpnet.pruners.layers import Layer
 from lumpnet.pruners.merging import Classes, merged
 from lumpnet.pruners.registry import available, from_texts, get, make
 from lumpnet.pruners.selection import best_units, best_weights

@@ -20,8 +20,8 @@ import numpy as np
 
 from lumpnet.errors import PruneError
 from lumpnet.ir import Graph
+from lumpnet.lump.layers import Layer, layers
 from lumpnet.pruners.data import Data
-from lumpnet.pruners.layers import Layer, layers
 
 if TYPE_CHECKING:
     import torch

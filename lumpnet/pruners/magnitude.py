@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from lumpnet.lump.layers import Layer
 from lumpnet.pruners.base import Pruned, Pruner, Task, one_of
-from lumpnet.pruners.layers import Layer
 from lumpnet.pruners.registry import register
 from lumpnet.pruners.selection import best_units, best_weights
 

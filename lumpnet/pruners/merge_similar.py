@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from lumpnet.lump.layers import Layer
 from lumpnet.pruners.base import Pruned, Pruner, Task
 from lumpnet.pruners.distance import squared_distances
-from lumpnet.pruners.layers import Layer
 from lumpnet.pruners.merging import Classes, merged
 from lumpnet.pruners.registry import register
 

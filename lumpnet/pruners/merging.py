@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lumpnet.lump.layers import Layer
 from lumpnet.pruners.base import Change, Pruned, Task
-from lumpnet.pruners.layers import Layer
 
 
 @dataclass(frozen=True, eq=False)

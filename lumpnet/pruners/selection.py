@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from lumpnet.lump.layers import Layer
 from lumpnet.ops import get
 from lumpnet.pruners.base import GONE, Change, Pruned, Task
-from lumpnet.pruners.layers import Layer
 
 
 def best_units(task: Task, score: Callable[[Layer], np.ndarray]) -> Pruned:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lumpnet.certificate import DROPPED, IDENTITY, Certificate, Effect, Lumping
+from lumpnet.certificate import DROPPED, IDENTITY, Certificate, Effect, Lumping, Moves
 from lumpnet.certificate import Surd as WrittenSurd
 from lumpnet.exact import Surd
 from lumpnet.lump.exact import Outcome
@@ -21,10 +21,12 @@ def certificate(
     rules: Mapping[str, int],
     annotations: Mapping[str, object],
     effect: Effect | None = None,
+    moved: Moves | None = None,
 ) -> Certificate:
-    """The claim that the file with hashes[0] lumps to the one with hashes[1]."""
+    """The claim that the file with hashes[0], after these moves if there are any, lumps to the one with hashes[1]."""
     lumpings = {value.name: written(outcome, kept[value.name], value.name) for value in outcome.graph.values()}
-    return Certificate(original=hashes[0], reduced=hashes[1], lumpings=lumpings, rounding=rounding, rules=rules, annotations=annotations, effect=effect)
+    verdict = "exact" if moved is None else "bounded"
+    return Certificate(hashes[0], hashes[1], lumpings, rounding, verdict, rules, annotations, effect=effect, moved=moved)
 
 
 def written(outcome: Outcome, kept: Kept, name: str) -> Lumping | str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from lumpnet.ir import Graph
 from lumpnet.lump.exact import Outcome, crossed
 from lumpnet.ops import Kept, Site, get
-from lumpnet.ops.sites import sites
+from lumpnet.ops.sites import counted, sites
 
 RULES = ("constant", "unobserved", "equal", "proportional", "affine", "cancelled")
 
@@ -26,11 +26,6 @@ class Size:
     parameters: int
     bytes: int
     multiply_adds: int
-
-
-def counted(all_sites: list[Site] | tuple[Site, ...], outputs: tuple[str, ...]) -> list[Site]:
-    """The sites whose outputs count as hidden units."""
-    return [s for s in all_sites if get(s.node.kind).counts_units and s.node.name not in outputs]
 
 
 def measure(graph: Graph) -> Size:

@@ -19,7 +19,7 @@ from lumpnet.ir import Graph
 from lumpnet.lump.exact import Outcome, Progress, coarsest
 from lumpnet.ops import Kept, Site
 from lumpnet.ops.sites import rules
-from lumpnet.partition import Demand
+from lumpnet.partition import Demand, Lumping
 from lumpnet.quotient.build import Quotient, build, operands
 from lumpnet.quotient.columns import all_columns
 
@@ -40,13 +40,16 @@ class Plan:
     declined: int = 0
 
 
-def plan(graph: Graph, require: str = "nearest", dtype: str | None = None, progress: Progress = lambda text: None) -> Plan:
-    """The reduction to emit. `require` is "exact" (no weight may be rounded) or "nearest"."""
+Units = Mapping[str, np.ndarray]
+
+
+def plan(graph: Graph, require: str = "nearest", dtype: str | None = None, progress: Progress = lambda text: None, stay: Units | None = None) -> Plan:
+    """The reduction to emit. `require` is "exact" (no weight may be rounded) or "nearest". `stay` (units,) bool by value: what stands for the others."""
     extra: dict[str, Demand] = {}
     declined = 0
     while True:
         outcome = coarsest(graph, extra, progress)
-        kept, quotient = _represent(outcome, dtype, progress)
+        kept, quotient = _represent(outcome, dtype, progress, stay)
         bad = quotient.inexact if require == "exact" else quotient.overflow
         if not bad or not _decline(outcome, kept, bad, extra):
             _finite(quotient)
@@ -77,12 +80,12 @@ def _decline(outcome: Outcome, kept: Mapping[str, Kept], bad: Mapping[tuple[str,
     return changed
 
 
-def _represent(outcome: Outcome, dtype: str | None, progress: Progress) -> tuple[Mapping[str, Kept], Quotient]:
+def _represent(outcome: Outcome, dtype: str | None, progress: Progress, stay: Units | None) -> tuple[Mapping[str, Kept], Quotient]:
     """Columns and quotient with the representatives that round least."""
-    ranks = {name: np.zeros(x.count, dtype=np.int64) for name, x in outcome.lumpings.items()}
+    ranks = {name: _first(x, (stay or {}).get(name)) for name, x in outcome.lumpings.items()}
     kept = all_columns(outcome, ranks)
     quotient = build(outcome, kept, dtype)
-    if not quotient.inexact:
+    if not quotient.inexact or stay:
         return kept, quotient
     progress("choosing representatives")
     rounding, near = _rounding_classes(outcome, kept, quotient), _neighbours(outcome)
@@ -91,6 +94,14 @@ def _represent(outcome: Outcome, dtype: str | None, progress: Progress) -> tuple
             _settle(outcome, kept, component, near, ranks, dtype)
     kept = all_columns(outcome, ranks)
     return kept, build(outcome, kept, dtype)
+
+
+def _first(x: Lumping, stay: np.ndarray | None) -> np.ndarray:
+    """Per class the rank of its first member, or of the first that is to stand for the others."""
+    ranks = np.zeros(x.count, dtype=np.int64)
+    if stay is not None:
+        ranks[:] = [stay[x.classes == c].argmax() for c in range(x.count)]
+    return ranks
 
 
 def _rounding_classes(outcome: Outcome, kept: Mapping[str, Kept], quotient: Quotient) -> set[Slot]:

@@ -529,7 +529,7 @@ def _conv_transpose(case: Case) -> str:
 def _effect(step: Step, ins: Sequence[Near]) -> Near:
     """apart' = |W| apart + H (apart + size) + h and size' = |W| size + |b|, sums over all taps; a convolution's positions are taken together."""
     (x,), (weight, bias), groups = ins, _tensors(step.node), _groups(step.node)
-    exact = _as_rows(step.node, np.broadcast_to(step.exact.get("weight", False), step.node.params["weight"].data.shape))
+    known = _as_rows(step.node, np.broadcast_to(step.known("weight"), step.node.params["weight"].data.shape))
     rows, columns, taps = weight.shape
     n, per_group = 2 * columns + taps + 4, max(rows // groups, 1)
     units = 1 if step.node.kind != "linear" else len(step.node.shape) - 1
@@ -542,10 +542,10 @@ def _effect(step: Step, ins: Sequence[Near]) -> Near:
             read = slice(group * columns, (group + 1) * columns)
             w = np.abs(weight[at]).sum(axis=2, dtype=np.float64).T
             size[..., at], apart[..., at] = x.size[..., read] @ w, x.apart[..., read] @ w
-            if not exact[at].all():
-                apart[..., at] += (x.apart[..., read] + x.size[..., read]) @ step.off(weight[at], exact[at]).sum(axis=2).T
+            if step.other is not None or not known[at].all():
+                apart[..., at] += (x.apart[..., read] + x.size[..., read]) @ step.off(weight[at], known[at]).sum(axis=2).T
     size[0] += np.abs(bias.astype(np.float64))
-    apart[0] += step.off(bias, step.exact.get("bias", False))
+    apart[0] += step.off(bias, step.known("bias"))
     return Near(up(size, n), up(apart, n)).each(lambda a: np.moveaxis(a, -1, units))
 
 

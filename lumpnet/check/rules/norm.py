@@ -6,7 +6,7 @@ every equation below compares signs and squares instead (THEORY section 2).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -120,11 +120,38 @@ def _constant(case: Case, inn: Relation, out: Relation, unit: int) -> None:
 
 
 def _effect(step: Step, ins: Sequence[Near]) -> Near:
-    """|a| |x - mean| + |bias| with |a| = |weight| / sqrt(var + eps); the sum under the root is positive, and rounded once."""
-    weight, bias, mean, var = (step.along(step.own(role, missing), 1) for role, missing in (("weight", 1.0), ("bias", 0.0), ("mean", 0.0), ("var", 0.0)))
-    slope, x = up(np.abs(weight) / np.sqrt(var + float(step.node.attrs["eps"])), 4), ins[0]
-    size = plus(x.size, step.constants(np.abs(mean), x))
-    return Near(plus(times(size, slope), step.constants(np.abs(bias), x)), times(x.apart, slope))
+    """|a| |x - mean| + |bias| with |a| = |weight| / sqrt(var + eps).
+
+    With k = bias - a mean, a_Q q + k_Q - a_R r - k_R = a_Q (q - r) + (a_Q - a_R) r + (k_Q - k_R).
+    """
+    mine, x = {role: step.along(np.array(_param(step.node, role), np.float64), 1) for role in _MISSING}, ins[0]
+    slope = _slope(step, mine)
+    size = plus(x.size, step.constants(np.abs(mine["mean"]), x))
+    size = plus(times(size, slope), step.constants(np.abs(mine["bias"]), x))
+    if step.other is None:
+        return Near(size, times(x.apart, slope))
+    its = {role: step.along(np.asarray(step.other[role], np.float64), 1) if role in step.other else mine[role] for role in _MISSING}
+    turned, moved = _apart(step, mine, its)
+    return Near(size, plus(times(x.apart, _slope(step, its)), times(x.size, turned), step.constants(moved, x)))
+
+
+def _slope(step: Step, params: Mapping[str, Array]) -> Array:
+    """|a| from above; the sum under the root is positive, and rounded once."""
+    return up(np.abs(params["weight"]) / np.sqrt(params["var"] + float(step.node.attrs["eps"])), 4)
+
+
+def _apart(step: Step, *both: Mapping[str, Array]) -> tuple[Array, Array]:
+    """|a_Q - a_R| and |k_Q - k_R| from above; equal numbers are not apart.
+
+    With u = 2**-53, a is computed within 3 u |a|, and k within 8 u (|bias| + |a mean|).
+    """
+    a = [p["weight"] / np.sqrt(p["var"] + float(step.node.attrs["eps"])) for p in both]
+    k = [p["bias"] - slope * p["mean"] for p, slope in zip(both, a, strict=True)]
+    large = [np.abs(p["bias"]) + np.abs(slope * p["mean"]) for p, slope in zip(both, a, strict=True)]
+    changed = np.any([one != two for one, two in zip(both[0].values(), both[1].values(), strict=True)], axis=0)
+    turned = up(np.abs(a[0] - a[1]) + 2.0**-50 * (np.abs(a[0]) + np.abs(a[1])), 8)
+    moved = up(np.abs(k[0] - k[1]) + 2.0**-50 * (large[0] + large[1]), 8)
+    return np.where(changed, turned, 0.0), np.where(changed, moved, 0.0)
 
 
 KINDS = {
