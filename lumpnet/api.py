@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lumpnet.bounds import CLAIM, Deviation, Executed, Moved, apart, claimed_box, executed, execution_dtype, moved
-from lumpnet.certificate import Certificate, Effect, dumps, loads
+from lumpnet.certificate import Certificate, Effect, Moves, dumps, loads
 from lumpnet.check import check_files
 from lumpnet.check.files import NetworkFile, read_network_file
 from lumpnet.check.graph import KEY, read_graph
@@ -33,6 +33,7 @@ from lumpnet.lump.relaxed import Goal, points, relax
 from lumpnet.quotient import certificate as claim
 from lumpnet.quotient import plan
 from lumpnet.quotient.explain import Size, measure, pinned, removed
+from lumpnet.quotient.refit import refitted
 from lumpnet.verdict import Proved, Refuted, Unknown, Verdict, word
 
 if TYPE_CHECKING:
@@ -430,27 +431,30 @@ def _relaxed(
 ) -> Reduction | None:
     """The reduction of the original with some of its units moved; None where no merge is worth it."""
     box = None if domain is None else boxes(domain, original.graph.inputs)
-    deviation, stored = Deviation(_file(original), box), execution_dtype(original.graph)
+    deviation, stored, sample = Deviation(_file(original), box), execution_dtype(original.graph), points(original.graph, box)
     for share in (1.0, 0.97, 0.7) if goal.budget is not None else (1.0,):  # what is left pays for rounding
         with _timed("relax", seconds, progress):
             part = goal if goal.budget is None else Goal(budget=goal.budget * share)
-            near = relax(original.graph, points(original.graph, box), part, deviation.of, progress)
+            near = relax(original.graph, sample, part, deviation.of, progress)
         if not near.moves:
             return None
         with _timed("lump", seconds, progress):
             found = plan(near.graph, require, dtype or stored, progress, near.stay)
         with _timed("certify", seconds, progress):
-            network = Network(found.quotient.graph).filed(folder)
-            bounded = deviation.claim(near.moves, _file(network), found.quotient.inexact)
+            graph, taken = refitted(original.graph, found, near.stay, sample) if goal.size is not None else (found.quotient.graph, ())
+            inexact = {place: mask for place, mask in found.quotient.inexact.items() if place[0] not in taken}
+            network = Network(graph).filed(folder)
+            hashes, rounding = (original.sha256, network.sha256), "nearest" if inexact else "none"
+            per_node = {name: dict(count) for name, count in removed(found.outcome, found.kept).items()}
+            totals = {rule: sum(count.get(rule, 0) for count in per_node.values()) for rule in dict.fromkeys(r for count in per_node.values() for r in count)}
+            written = claim(found.outcome, found.kept, hashes, rounding, totals, notes | {"goal": asdict(goal)}, moved=Moves(near.moves, taken))
+            bounded = deviation.claim(written, _file(network), inexact)
         if goal.budget is None or (bounded.effect is not None and bounded.effect.alpha + bounded.effect.beta <= goal.budget):
             break
     else:
         return None
-    per_node = {name: dict(count) for name, count in removed(found.outcome, found.kept).items()}
-    totals = {rule: sum(count.get(rule, 0) for count in per_node.values()) for rule in dict.fromkeys(r for count in per_node.values() for r in count)}
-    hashes, notes = (original.sha256, network.sha256), notes | {"goal": asdict(goal)}
-    written = claim(found.outcome, found.kept, hashes, found.quotient.rounding, totals, notes, bounded.effect or Effect(0.0, 0.0), near.moves)
     with _timed("check", seconds, progress):
+        written = replace(written, effect=bounded.effect or Effect(0.0))
         verdict = Unknown(str(bounded.reason)) if bounded.effect is None else check_read(_file(original), _file(network), dumps(written))
     return Reduction(original, network, written, verdict, per_node, pinned(found.outcome.sites), found.declined, seconds, bounded)
 

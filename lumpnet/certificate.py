@@ -67,14 +67,26 @@ class Effect:
 
 @dataclass(frozen=True)
 class Move:
-    """A row of a parameter becomes `factor` times row `source` of the original's (first rounded to float32), or, without a source, `factor` everywhere."""
+    """A row of a parameter becomes `factor` times its row `source` (first rounded to float32), or, without a source, `factor` everywhere."""
 
     source: int | None
     factor: float
 
 
-Moves = Mapping[str, Mapping[str, Mapping[int, Move]]]
+Rows = Mapping[str, Mapping[str, Mapping[int, Move]]]
 """By node, role and row (the parameter's first axis)."""
+
+
+@dataclass(frozen=True)
+class Moves:
+    """What a bounded certificate lumps is the original in float64 with these changes.
+
+    The nodes in `taken` (linear layers and convolutions) take their numbers from the reduced network, in the rows and columns of the
+    units that are kept; the other columns of these rows become zero. Then the rows move.
+    """
+
+    rows: Rows
+    taken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,9 +154,9 @@ def _moved_json(moved: Moves | None) -> dict[str, Any]:
         return {}
     rows = {
         node: {role: {str(int(row)): [move.source, float(move.factor)] for row, move in moves.items()} for role, moves in roles.items()}
-        for node, roles in moved.items()
+        for node, roles in moved.rows.items()
     }
-    return {"moved": rows}
+    return {"moved": {"rows": rows, "taken": list(moved.taken)}}
 
 
 def _lumping_json(lumping: Lumping | str) -> Any:
@@ -287,14 +299,19 @@ def _effect(value: object) -> Effect:
 
 
 def _moved(value: object) -> Moves:
-    return {
-        node: {
-            role: {_unit(f"moved[{_show(node)}].{_show(role)}", row): _move(f"moved[{_show(node)}].{_show(role)}[{row}]", move) for row, move in rows.items()}
-            for role, moves in _object(f"moved[{_show(node)}]", roles).items()
-            for rows in [_object(f"moved[{_show(node)}].{_show(role)}", moves)]
-        }
-        for node, roles in _object("moved", value).items()
-    }
+    entry = _keys("moved", value, ("rows", "taken"))
+    taken = entry["taken"]
+    if not isinstance(taken, list) or not all(isinstance(name, str) for name in taken):
+        _refuse("moved.taken", _show(taken), "a list of names")
+    return Moves({node: _rows(f"moved.rows[{_show(node)}]", roles) for node, roles in _object("moved.rows", entry["rows"]).items()}, tuple(taken))
+
+
+def _rows(where: str, value: object) -> dict[str, dict[int, Move]]:
+    found = {}
+    for role, moves in _object(where, value).items():
+        at = f"{where}.{_show(role)}"
+        found[role] = {_unit(at, row): _move(f"{at}[{row}]", move) for row, move in _object(at, moves).items()}
+    return found
 
 
 def _move(where: str, value: object) -> Move:

@@ -15,7 +15,7 @@ Other kinds have a Lipschitz constant, or move entries. The rules stand beside t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from lumpnet.certificate import Bounds, Effect
 from lumpnet.check.graph import Kind, Network, Node
 from lumpnet.check.numbers import PRECISION, Array
 from lumpnet.check.outcome import Refusal, Unsure
-from lumpnet.check.relation import Shape
+from lumpnet.check.relation import Relation, Shape
 
 _LEAST = 2.0**-1074
 _MAX_ENTRIES = 1 << 24
@@ -79,12 +79,16 @@ Exact = Mapping[str, Array | bool]
 
 @dataclass(frozen=True)
 class Step:
-    """A node of R, the shapes of its inputs, and by role which of its stored numbers are Q's own, the others being rounded; or else all of Q's in `other`."""
+    """A node of R, the shapes of its inputs, and by role which of its stored numbers are Q's own, the others being rounded; or else all of Q's in `other`.
+
+    In that case `ins` are relations that hold of the inputs in R.
+    """
 
     node: Node
     shapes: tuple[Shape, ...]
     exact: Exact
     other: Exact | None = None
+    ins: tuple[Relation, ...] = ()
 
     @property
     def where(self) -> str:
@@ -194,12 +198,18 @@ def positions(node: Node) -> Sequence[int]:
 Box = Mapping[str, tuple[Bounds, Bounds]] | None
 
 
-def effect(
-    network: Network, kinds: Mapping[str, Kind], exact: Mapping[str, Exact], box: Box, other: Mapping[str, Exact] | None = None
-) -> tuple[Effect, Effect]:
+@dataclass(frozen=True)
+class Other:
+    """Another network of the same nodes: its parameters by node and role, and the relations that hold of R's values."""
+
+    params: Mapping[str, Exact]
+    relations: Mapping[str, Relation]
+
+
+def effect(network: Network, kinds: Mapping[str, Kind], exact: Mapping[str, Exact], box: Box, other: Other | None = None) -> tuple[Effect, Effect]:
     """How far the outputs of Q and R are apart at most, and how large those of R are: for every input, or on a box.
 
-    `exact` says by node and role which numbers are Q's own, where the others are rounded; `other` gives all of Q's by node and role. Raises `Unsure`
+    `exact` says by node and role which numbers are Q's own, where the others are rounded; or `other` is Q. Raises `Unsure`
     where a node has no rule or a number is too large, and `Refusal` for a box of other inputs.
     """
     if not ((least := np.full(2, _LEAST)) * 1.0 > 0).all() or not (least + least > least).all() or not (np.full(2, 2.0**-1022) * 0.5 > 0).all():
@@ -211,10 +221,12 @@ def effect(
         raise Unsure("the effect of changed weights", f"a bound beyond the floats ({problem})") from problem
 
 
-def _effect(network: Network, kinds: Mapping[str, Kind], exact: Mapping[str, Exact], box: Box, other: Mapping[str, Exact] | None) -> tuple[Effect, Effect]:
+def _effect(network: Network, kinds: Mapping[str, Kind], exact: Mapping[str, Exact], box: Box, other: Other | None) -> tuple[Effect, Effect]:
     found = _inputs(network, box)
     for node in network.nodes:
-        step = Step(node, tuple(network.values[name].shape for name in node.inputs), exact.get(node.name, {}), None if other is None else other[node.name])
+        step = Step(node, tuple(network.values[name].shape for name in node.inputs), exact.get(node.name, {}))
+        if other is not None:
+            step = replace(step, other=other.params[node.name], ins=tuple(other.relations[name] for name in node.inputs))
         kind = kinds[node.kind]
         if kind.effect is None or (not kind.operands and kind.partial(node, list(step.shapes))):  # rounding moves no integer
             raise Unsure(step.where, "no rule for what weights changed before it do behind it")

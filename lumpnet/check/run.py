@@ -15,7 +15,7 @@ from lumpnet.certificate import MAX_BYTES, Certificate, Effect, UnknownVersion, 
 from lumpnet.check.effect import Exact, effect, total
 from lumpnet.check.files import NetworkFile, read_bytes, read_network_file
 from lumpnet.check.graph import Case, Network, Node, read_graph
-from lumpnet.check.moved import after, parameters
+from lumpnet.check.moved import after, other
 from lumpnet.check.outcome import Refusal, Unsure
 from lumpnet.check.relation import Relation, relation
 from lumpnet.check.rules import KINDS
@@ -73,8 +73,8 @@ def _check(files: tuple[NetworkFile, NetworkFile], claim: Certificate) -> Verdic
         if file.sha256 != bound:
             raise Refusal(f"{role} network file", f"SHA-256 {file.sha256}", f"{bound}, to which the certificate binds it")
     read, h = (read_graph(file, KINDS) for file in files)
-    g = read if claim.moved is None else after(read, claim.moved, KINDS)
-    relations = _relations(g, claim)
+    relations = relations_of(read, claim)
+    g = read if claim.moved is None else after(read, claim.moved, KINDS, h, relations)
     _same_interface(g, h, relations)
     pairs = _pairs(g, h, relations)
     cases = [_case(node, pairs[node.name], relations, claim.rounding, (g.dtype, h.dtype)) for node in g.nodes]
@@ -86,16 +86,18 @@ def _check(files: tuple[NetworkFile, NetworkFile], claim: Certificate) -> Verdic
     trusted = ("lumpnet.check", *(f"{name} gives equal results for equal arguments" for name in opaque))
     rounded = {case.node.name: case.exact for case in cases}
     if claim.moved is not None:
-        return Proved("bounded", "none" if claim.rounding == "none" else "bounded", (_deviation(read, g, h, rounded, claim), *_outside(g, relations)), trusted)
+        return Proved(
+            "bounded", "none" if claim.rounding == "none" else "bounded", (_deviation(read, relations, g, h, rounded, claim), *_outside(g, relations)), trusted
+        )
     says = _STATEMENTS[claim.rounding], *_effect(h, rounded, claim.effect), *_outside(g, relations)
     return Proved("exact", claim.rounding if claim.effect is None else "bounded", says, trusted)
 
 
-def _deviation(read: Network, moved: Network, h: Network, rounded: Mapping[str, Exact], claim: Certificate) -> str:
+def _deviation(read: Network, relations: Mapping[str, Relation], moved: Network, h: Network, rounded: Mapping[str, Exact], claim: Certificate) -> str:
     """What moves and rounding do at the outputs together, computed again. Raises `Unsure` where less is claimed."""
     if claim.effect is None:
         raise Unsure("claim.effect", "a bounded lumping without a bound")
-    own, _ = effect(moved, KINDS, {}, claim.effect.box, parameters(read))
+    own, _ = effect(moved, KINDS, {}, claim.effect.box, other(read, relations))
     if claim.rounding != "none":
         own = total(own, effect(h, KINDS, rounded, claim.effect.box)[0])
     which = _at_most(own, claim.effect)
@@ -133,7 +135,7 @@ def _outside(g: Network, relations: Mapping[str, Relation]) -> tuple[str, ...]:
     return (f"inputs at which a value of the original is undefined ({', '.join(partial)}) are outside of this claim",) if partial else ()
 
 
-def _relations(g: Network, claim: Certificate) -> dict[str, Relation]:
+def relations_of(g: Network, claim: Certificate) -> dict[str, Relation]:
     """One relation for every value of the original, and for nothing else."""
     missing, extra = sorted(set(g.values) - set(claim.lumpings)), sorted(set(claim.lumpings) - set(g.values))
     if missing or extra:

@@ -105,6 +105,10 @@ class Op:
         """Evaluate on arrays with a leading batch axis, float or `Fraction` (raises `NoExactValue`)."""
         raise NotImplementedError
 
+    def features(self, site: Site, x: np.ndarray) -> np.ndarray | None:
+        """What every row of the weight is multiplied with, (positions, entries of a row) in the output's order of positions; None for other operators."""
+        return None
+
     def unit_axis(self, site: Site) -> int | None:
         """The unit axis of the output; None pins the node (and `why_pinned` says so)."""
         raise NotImplementedError

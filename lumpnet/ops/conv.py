@@ -42,3 +42,11 @@ class Conv(Convolution):
         if "bias" in site.params:
             y = y + site.params["bias"].reshape(-1, *[1] * len(counts))
         return y
+
+    def features(self, site: Site, x: np.ndarray) -> np.ndarray | None:
+        weight, attrs, counts = site.params["weight"], site.attrs, [int(n or 0) for n in site.shape[2:]]
+        if attrs["groups"] != 1:
+            return None
+        views = windows.taps(windows.pad(x, attrs["padding"], attrs["padding"], 0), weight.shape[2:], attrs["stride"], attrs["dilation"], counts)
+        taps = np.stack([np.moveaxis(view, 1, -1) for _, view in views], axis=-1)
+        return np.asarray(taps.reshape(-1, weight[0].size))

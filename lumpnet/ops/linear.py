@@ -29,6 +29,9 @@ class Linear(Affine):
         y = xs[0] @ site.params["weight"].T
         return np.asarray(y + site.params["bias"] if "bias" in site.params else y)
 
+    def features(self, site: Site, x: np.ndarray) -> np.ndarray | None:
+        return x.reshape(-1, x.shape[-1])
+
     def unit_axis(self, site: Site) -> int | None:
         last = len(site.shape) - 1
         return last if site.in_axes[0] in (None, last) else None

@@ -527,7 +527,10 @@ def _conv_transpose(case: Case) -> str:
 
 
 def _effect(step: Step, ins: Sequence[Near]) -> Near:
-    """apart' = |W| apart + H (apart + size) + h and size' = |W| size + |b|, sums over all taps; a convolution's positions are taken together."""
+    """apart' = |W_Q| apart + H size + h and size' = |W| size + |b|, sums over all taps; a convolution's positions are taken together.
+
+    W_Q lies within H of the stored W, b_Q within h of b; of another network Q both are `_against`.
+    """
     (x,), (weight, bias), groups = ins, _tensors(step.node), _groups(step.node)
     known = _as_rows(step.node, np.broadcast_to(step.known("weight"), step.node.params["weight"].data.shape))
     rows, columns, taps = weight.shape
@@ -542,11 +545,47 @@ def _effect(step: Step, ins: Sequence[Near]) -> Near:
             read = slice(group * columns, (group + 1) * columns)
             w = np.abs(weight[at]).sum(axis=2, dtype=np.float64).T
             size[..., at], apart[..., at] = x.size[..., read] @ w, x.apart[..., read] @ w
-            if step.other is not None or not known[at].all():
+            if step.other is not None:
+                apart[..., at] = x.apart[..., read] @ np.abs(known[at]).sum(axis=2, dtype=np.float64).T
+                moved, fixed = _against(step, weight[at].astype(np.float64) - known[at], bias[at] - np.broadcast_to(step.known("bias"), (rows,))[at], read)
+                apart[..., at] += x.size[..., read] @ moved.T
+                apart[0, ..., at] += fixed
+            elif not known[at].all():
                 apart[..., at] += (x.apart[..., read] + x.size[..., read]) @ step.off(weight[at], known[at]).sum(axis=2).T
     size[0] += np.abs(bias.astype(np.float64))
-    apart[0] += step.off(bias, step.known("bias"))
+    if step.other is None:
+        apart[0] += step.off(bias, step.known("bias"))
     return Near(up(size, n), up(apart, n)).each(lambda a: np.moveaxis(a, -1, units))
+
+
+def _against(step: Step, gap: Array, bias: Array, read: slice) -> tuple[Array, Array]:
+    """What a gap of the weights (rows, columns, taps) and of the biases (rows,) is worth: per column, to be multiplied by its size, and by itself.
+
+    The columns read are `scale * representative + offset`, so gaps of one class add up, with their signs, at the representative. Sums of m numbers
+    of m products are computed within (m + 4) u of the sum of their absolute values, u = 2**-53, the gap's own rounding included.
+    """
+    inn = step.ins[0].on(len(step.ins[0].shape) - 1 if step.node.kind == "linear" else 1, step.where)
+    classes, plain = inn.classes[read], _groups(step.node) == 1 and not inn.identity
+    apart, fixed = np.zeros((len(gap), gap.shape[1])), np.zeros((2, len(gap), gap.shape[2]))
+    alone = np.ones(len(classes), np.bool_) if not plain else np.array([isinstance(inn.offset_of(i), Surd) for i in range(len(classes))], np.bool_)
+    apart[:, alone] = np.abs(gap[:, alone]).sum(axis=2) * (1 + 2.0**-52)
+    tied = np.flatnonzero(~alone)
+    if len(tied):
+        scale, offset = (np.array([float(of(i)) for i in tied.tolist()]) for of in (inn.scale_of, inn.offset_of))  # type: ignore[arg-type]
+        order = np.argsort(classes[tied], kind="stable")
+        tied, scale = tied[order], scale[order]
+        starts = np.flatnonzero(np.diff(classes[tied], prepend=-2))
+        terms = gap[:, tied] * scale[:, None]
+        error = (len(tied) + 4) * 2.0**-52
+        summed = np.abs(np.add.reduceat(terms, starts, axis=1)) + error * np.add.reduceat(np.abs(terms), starts, axis=1)
+        there = classes[tied[starts]] >= 0
+        apart[:, inn.reps[classes[tied[starts[there]]]]] += summed[:, there].sum(axis=2)
+        terms = gap[:, tied] * offset[order][:, None]
+        fixed = np.stack([terms.sum(axis=1), np.abs(terms).sum(axis=1) * error])
+    if step.node.kind == "linear" or (step.node.kind == "conv" and not border_taps(step.node, step.shapes[0]).any()):  # every position reads every tap
+        size = np.abs(fixed[0]).sum(axis=1) + np.abs(bias)
+        return apart, np.abs(fixed[0].sum(axis=1) + bias) + fixed[1].sum(axis=1) + size * (gap.shape[2] + 4) * 2.0**-52
+    return apart, np.abs(fixed[0]).sum(axis=1) + fixed[1].sum(axis=1) + np.abs(bias) * (1 + 2.0**-52)
 
 
 def _affine_counterpart(case: Case) -> Counterpart:
