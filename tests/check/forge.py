@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
-from lumpnet.certificate import Certificate, Lumping, Surd, dumps
+from lumpnet.certificate import Certificate, Effect, Lumping, Moves, Surd, dumps
 from lumpnet.check import check_files
 from lumpnet.ir import Graph, Node, Value, graph_json
 from lumpnet.verdict import Verdict
@@ -82,6 +82,8 @@ class Triple:
     h: Net
     lumpings: dict[str, Lumping | str]
     rounding: str = "none"
+    effect: Effect | None = None
+    moved: Moves | None = None
 
     def broken(self, breaking: Callable[[Triple], Any]) -> Triple:
         out = copy.deepcopy(self)
@@ -91,7 +93,8 @@ class Triple:
     def write(self, folder: Path) -> tuple[Path, Path, Path]:
         g, h = file_bytes(self.g), file_bytes(self.h)
         lumpings = {name: self.lumpings.get(name, "identity") for name in (*self.g.inputs, *self.g.nodes)} | self.lumpings
-        claim = Certificate(hashlib.sha256(g).hexdigest(), hashlib.sha256(h).hexdigest(), lumpings, self.rounding)
+        hashes, verdict = [hashlib.sha256(data).hexdigest() for data in (g, h)], "exact" if self.moved is None else "bounded"
+        claim = Certificate(*hashes, lumpings, self.rounding, verdict, effect=self.effect, moved=self.moved)
         paths = folder / "g.safetensors", folder / "h.safetensors", folder / "c.json"
         for path, data in zip(paths, (g, h, dumps(claim)), strict=True):
             path.write_bytes(data)

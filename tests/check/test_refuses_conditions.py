@@ -1340,6 +1340,11 @@ def uneven(rows: Any, v: Any, kept: Any, last: Any, bias: Any = (0, 0, 0)) -> Ca
 
 
 EXACTLY, NEARLY, NOTHING_BUT = [1, 0, 0, 0], [1, TINY, 0, 0], [TINY, 1, -1, 0]
+alone(
+    "a row that float64 rounds is decided exactly beside one that it does not",
+    uneven([EXACTLY, NEARLY, EXACTLY], lump([0, 1, 0], 2, [0, 1]), [[1], [1]], [[2, 1]]),
+    "MSG",
+)
 for _first, _second in ((EXACTLY, NEARLY), (NEARLY, EXACTLY), (NEARLY, [1, -TINY, 0, 0])):
     _sum = [[sum(_first)]]
     alone(f"{_second} is not {_first}", uneven([_first, _second, [0] * 4], lump([0, 0, -1], 1, [0]), _sum, [[2]]), "unit 1 and its representative 0 differ")
