@@ -33,6 +33,7 @@ from lumpnet.lump.relaxed import Goal, points, relax
 from lumpnet.quotient import certificate as claim
 from lumpnet.quotient import plan
 from lumpnet.quotient.explain import Size, measure, pinned, removed
+from lumpnet.quotient.plan import settled
 from lumpnet.quotient.refit import refitted
 from lumpnet.verdict import Proved, Refuted, Unknown, Verdict, word
 
@@ -436,10 +437,11 @@ def _relaxed(
         with _timed("relax", seconds, progress):
             part = goal if goal.budget is None else Goal(budget=goal.budget * share)
             near = relax(original.graph, sample, part, deviation.of, progress)
+        with _timed("lump", seconds, progress):
+            near = settled(near, progress)
+            found = plan(near.graph, require, dtype or stored, progress, near.stay)
         if not near.moves:
             return None
-        with _timed("lump", seconds, progress):
-            found = plan(near.graph, require, dtype or stored, progress, near.stay)
         with _timed("certify", seconds, progress):
             graph, taken = refitted(original.graph, found, near.stay, sample) if goal.size is not None else (found.quotient.graph, ())
             inexact = {place: mask for place, mask in found.quotient.inexact.items() if place[0] not in taken}

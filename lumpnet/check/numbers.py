@@ -52,7 +52,7 @@ def segment_sums(x: Array, starts: Array, factors: Array | None) -> tuple[Array,
     longest = int(np.diff(np.append(starts, len(x))).max(initial=0))
     room = bits(longest) + (max(map(bits, factors), default=0) if factors is not None else 0)
     whole, exponent = dyadic(x, room)
-    if factors is not None:
+    if factors is not None and whole.any():  # zeros have no bits, and room for no factor
         whole = whole * (factors if whole.dtype == object else factors.astype(np.int64))[:, None, None]
     if longest > 1:
         whole = np.add.reduceat(whole, starts, axis=0)

@@ -95,7 +95,7 @@ class Room:
 
     def constant(self, unit: int) -> tuple[float, float]:
         """The constant that is nearest, and its cost."""
-        c = float(self.mean[unit]) if self.shifts else 0.0
+        c = float(np.float32(self.mean[unit])) if self.shifts else 0.0
         return c, float(self.weight[unit] * max(self.gram[unit, unit] - 2 * c * self.mean[unit] + c * c, 0.0))
 
     def relative(self, merge: Merge) -> float:
@@ -291,10 +291,10 @@ def _best(room: Room, k: int, unit: int, alive: np.ndarray, members: Mapping[int
     return found
 
 
-def moved(graph: Graph, found: Sequence[Room], steps: Iterable[Sequence[Merge]]) -> tuple[Graph, Rows]:
-    """The network in float64 after these steps, and its moves; the last merge of a column counts."""
+def moved(graph: Graph, found: Sequence[Room], merges: Iterable[Merge]) -> tuple[Graph, Rows]:
+    """The network in float64 after these merges, one a column, and its moves."""
     rows: Rows = {}
-    for merge in {(m.layer, m.unit): m for step in steps for m in step}.values():
+    for merge in merges:
         found[merge.layer].move(merge, graph, rows)
     tensors = {name: x.astype(np.float64) if x.dtype.kind == "f" else x for name, x in graph.tensors.items()}
     for node in graph.nodes:
@@ -330,11 +330,40 @@ class Goal:
 
 @dataclass(frozen=True, eq=False)
 class Near:
-    """The moved network and its moves (none: the graph itself); `stay` (units,) bool by value are the units that did not move."""
+    """The moved network and its moves (none: the graph itself), by these merges; `stay` (units,) bool by value are the units that did not move."""
 
-    graph: Graph
-    moves: Rows
-    stay: Mapping[str, np.ndarray]
+    original: Graph
+    found: Sequence[Room]
+    merges: Mapping[tuple[int, int], Merge]
+
+    @cached_property
+    def moved(self) -> tuple[Graph, Rows]:
+        return moved(self.original, self.found, self.merges.values()) if self.merges else (self.original, {})
+
+    @property
+    def graph(self) -> Graph:
+        return self.moved[0]
+
+    @property
+    def moves(self) -> Rows:
+        return self.moved[1]
+
+    @cached_property
+    def stay(self) -> dict[str, np.ndarray]:
+        out: dict[str, np.ndarray] = {}
+        for merge in self.merges.values():
+            room = self.found[merge.layer]
+            for name, at in room.layer.at.items():
+                out.setdefault(name, np.ones(room.sites[name].units, dtype=bool))[at[merge.unit]] = False
+        return out
+
+    def without(self, kept: Mapping[str, np.ndarray]) -> Near:
+        """Without the merges of columns of which a unit stays nevertheless: `kept` are the units that do, by value."""
+        useless = {at for at, merge in self.merges.items() if self._kept(merge, kept)}
+        return replace(self, merges={at: merge for at, merge in self.merges.items() if at not in useless})
+
+    def _kept(self, merge: Merge, kept: Mapping[str, np.ndarray]) -> bool:
+        return any(np.isin(at[merge.unit], kept[name]).any() for name, at in self.found[merge.layer].layer.at.items())
 
 
 def relax(graph: Graph, points: Mapping[str, np.ndarray], goal: Goal, bound: Callable[[Rows], float], progress: Callable[[str], None]) -> Near:
@@ -346,13 +375,13 @@ def relax(graph: Graph, points: Mapping[str, np.ndarray], goal: Goal, bound: Cal
         steps = steps[: _until(found, steps, goal.size, sum(s.units for s in counted(sites(graph), graph.outputs)))]
     if goal.budget is not None:
         progress("spending the budget")
-        steps = steps[: _within(lambda k: bound(moved(graph, found, steps[:k])[1]) <= (goal.budget or 0.0), len(steps))]
-    near, moves = moved(graph, found, steps) if steps else (graph, {})
-    stay: dict[str, np.ndarray] = {}
-    for merge in (m for step in steps for m in step):
-        for name, at in found[merge.layer].layer.at.items():
-            stay.setdefault(name, np.ones(found[merge.layer].sites[name].units, dtype=bool))[at[merge.unit]] = False
-    return Near(near, moves, stay)
+        steps = steps[: _within(lambda k: bound(moved(graph, found, _last(steps[:k]).values())[1]) <= (goal.budget or 0.0), len(steps))]
+    return Near(graph, found, _last(steps))
+
+
+def _last(steps: Iterable[Sequence[Merge]]) -> dict[tuple[int, int], Merge]:
+    """By layer and column, its last merge."""
+    return {(m.layer, m.unit): m for step in steps for m in step}
 
 
 def _until(found: Sequence[Room], steps: Sequence[Sequence[Merge]], share: float, units: int) -> int:

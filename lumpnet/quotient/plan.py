@@ -17,6 +17,7 @@ import numpy as np
 from lumpnet.errors import RoundingError
 from lumpnet.ir import Graph
 from lumpnet.lump.exact import Outcome, Progress, coarsest
+from lumpnet.lump.relaxed import Near
 from lumpnet.ops import Kept, Site
 from lumpnet.ops.sites import rules
 from lumpnet.partition import Demand, Lumping
@@ -55,6 +56,18 @@ def plan(graph: Graph, require: str = "nearest", dtype: str | None = None, progr
             _finite(quotient)
             return Plan(outcome, kept, quotient, declined)
         declined += 1
+
+
+def settled(near: Near, progress: Progress = lambda text: None) -> Near:
+    """Without the merges that exact lumping does not follow: whatever stays keeps its own numbers."""
+    while near.merges:
+        outcome = coarsest(near.graph, progress=progress)
+        kept = all_columns(outcome, {name: _first(x, near.stay.get(name)) for name, x in outcome.lumpings.items()})
+        fewer = near.without({name: one.units for name, one in kept.items()})
+        if len(fewer.merges) == len(near.merges):
+            break
+        near = fewer
+    return near
 
 
 def _finite(quotient: Quotient) -> None:

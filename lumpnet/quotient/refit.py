@@ -53,6 +53,8 @@ def _fitted(site: Site, x: np.ndarray, wanted: np.ndarray, kept: Kept, rng: np.r
         a, own = np.concatenate([a, np.ones((len(at), 1))], axis=1), np.concatenate([own, bias[:, None]], axis=1)
     square = a.T @ a
     ridge = _RIDGE * np.trace(square) / len(square)
+    if not ridge:
+        return None
     new = own + np.linalg.solve(square + ridge * np.eye(len(square)), a.T @ (rows[at] - a @ own.T)).T
     new = new.astype(np.float32).astype(weight.dtype)
     params = {"weight": new[:, : features.shape[1]].reshape(weight.shape)} | ({} if bias is None else {"bias": new[:, -1]})

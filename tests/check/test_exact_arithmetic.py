@@ -24,6 +24,11 @@ def exact(whole: np.ndarray, exponent: int) -> list[F]:
     return [F(int(n)) * F(2) ** exponent for n in whole.reshape(-1)]
 
 
+def test_zeros_take_factors_of_any_length() -> None:
+    sums, exponent = segment_sums(np.zeros((2, 1, 1)), np.zeros(1, np.int64), np.array([1 << 200, -1], object))
+    assert exact(sums, exponent) == [0]
+
+
 @given(st.data(), widths, st.integers(0, 70))
 def test_dyadic_integers_are_the_floats(data: st.DataObject, width: int, room: int) -> None:
     values = np.array(data.draw(st.lists(finite[width] | usual[width], max_size=6)), DTYPE[width])

@@ -106,6 +106,47 @@ def forged(folder: Path) -> list[Case]:
     return cases
 
 
+def bounded(folder: Path) -> list[Case]:
+    """Bounded certificates that claim just what the checker finds, a little less, and those that are refused."""
+    sys.path.insert(0, str(ROOT / "tests/check"))
+    import bounded as written
+    import test_bounded
+
+    from lumpnet.certificate import Effect
+
+    cases = []
+
+    def enter(name: str, triple: Any, forged: bool, message: str | None = None) -> None:
+        place = folder / f"{len(cases)}"
+        place.mkdir()
+        triple.write(place)
+        cases.append(Case(f"bounded: {name}", partial(_verdict, place) if message is None else partial(_refusal, place, message), forged=forged))
+
+    for name, (build, _) in written.CASES.items():
+        for box in (written.UNIT, None):
+            triple = build()
+            triple.effect = Effect(0.0, 0.0, box)
+            (folder / "asked").mkdir(exist_ok=True)
+            own = test_bounded.everything_found(triple, folder / "asked")
+            less = [(np.nextafter(own.alpha, 0), own.beta), (own.alpha, np.nextafter(own.beta, 0))]
+            for k, (alpha, beta) in enumerate([(own.alpha, own.beta), *less]):
+                if k == 0 or (alpha, beta) != (own.alpha, own.beta):
+                    triple = build()
+                    triple.effect = Effect(float(alpha), float(beta), box)
+                    enter(f"{name}, {'all inputs' if box is None else 'a box'}, {k}", triple, k > 0)
+    for what, (name, breaking, message) in test_bounded.REFUSED.items():
+        triple = written.CASES[name][0]()
+        triple.effect = Effect(1e6, 0.0, written.UNIT)
+        enter(what, triple.broken(breaking), True, message)
+    for k, (change, _) in enumerate(test_bounded.UNREADABLE):
+        place = folder / f"unreadable{k}"
+        place.mkdir()
+        written.merged().write(place)
+        (place / "c.json").write_bytes(test_bounded.changed(place / "c.json", change))
+        cases.append(Case(f"bounded: unreadable {k}", partial(_verdict, place)))
+    return cases
+
+
 def hostile(folder: Path) -> list[Case]:
     """Spoiled files, each beside good ones that it is bound to."""
     sys.path.insert(0, str(ROOT / "tests/hostile"))
@@ -140,9 +181,17 @@ def _refusal(place: Path, message: str, check: Callable[..., Any]) -> str:
 
 def by_hand(folder: Path) -> list[Case]:
     """What is written for the checker and for single lines of it."""
-    for name in ("forged", "hostile", "effects", "masks", "readers"):
+    for name in ("forged", "hostile", "effects", "masks", "readers", "bounded"):
         (folder / name).mkdir()
-    found = [*forged(folder / "forged"), *effects(folder / "effects"), *masks(folder / "masks"), *shortcuts(), *tables(), *arithmetic()]
+    found = [
+        *forged(folder / "forged"),
+        *bounded(folder / "bounded"),
+        *effects(folder / "effects"),
+        *masks(folder / "masks"),
+        *shortcuts(),
+        *tables(),
+        *arithmetic(),
+    ]
     return [*found, *readers(folder / "readers"), *hostile(folder / "hostile")]
 
 
