@@ -30,6 +30,8 @@ from lumpnet.ir import Graph, Node, Value, network_bytes
 from lumpnet.ops.sites import run
 from lumpnet.verdict import Proved, Refuted, Unknown
 
+EQUAL = {"bound": 0.0, "box": {"x": {"lower": -1.0, "upper": 1.0}}}
+"""What a claim without a bound says, and more than it says."""
 WIDTHS = ((2, 5, 4, 2), (3, 6, 1), (2, 4, 4, 4, 1))
 
 
@@ -184,7 +186,7 @@ OPERATORS = (less, wider, factor, source, without, one_more, takes, scale, offse
 
 def violated(base: Base, rng: random.Random) -> str | None:
     """A point where the networks are further apart than is claimed."""
-    effect = base.claim["claim"].get("effect", {"bound": 0.0, "box": {"x": {"lower": -1.0, "upper": 1.0}}})
+    effect = base.claim["claim"].get("effect", EQUAL)
     low, high, bound = F(effect["box"]["x"]["lower"]), F(effect["box"]["x"]["upper"]), F(effect["bound"])
     n = int(base.original.inputs[0].shape[1] or 0)
     corners = [[(k >> j) & 1 for j in range(n)] for k in range(1 << n)]
@@ -197,9 +199,7 @@ def violated(base: Base, rng: random.Random) -> str | None:
 
 def proved(base: Base) -> bool:
     """Whether the claim follows from the residuals of its own relation, in rationals."""
-    effect = base.claim["claim"].get("effect")
-    if effect is None:
-        return False
+    effect = base.claim["claim"].get("effect", EQUAL)
     low, high = F(effect["box"]["x"]["lower"]), F(effect["box"]["x"]["upper"])
     n = int(base.original.inputs[0].shape[1] or 0)
     size = {"x": np.full(n, max(abs(low), abs(high)), object)}  # of the reduced network's values
