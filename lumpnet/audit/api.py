@@ -22,6 +22,7 @@ from torch import nn
 from lumpnet.api import Network, as_network
 from lumpnet.audit.attack import Attack
 from lumpnet.audit.matching import Residual, matched, residuals
+from lumpnet.audit.moved import MOVERS
 from lumpnet.audit.search import Search, State, single_threaded
 from lumpnet.audit.top1 import Top1, classifier, top1
 from lumpnet.bounds import execution_dtype
@@ -64,7 +65,8 @@ class Source:
         parts = [self.operator if self.share is None else f"{self.operator}: {above(self.share)}"]
         if self.change is not None and self.change.units:
             units = ", ".join(map(str, self.change.units))
-            parts.append(f"unit{'s' if len(self.change.units) > 1 else ''} {units} (weights changed by up to {above(self.change.weights)})")
+            how = "other units read" if self.change.kind in MOVERS else f"weights changed by up to {above(self.change.weights)}"
+            parts.append(f"unit{'s' if len(self.change.units) > 1 else ''} {units} ({how})")
         if self.change is not None and self.change.removed:
             parts.append(f"{self.change.removed} unit{'s' if self.change.removed > 1 else ''} removed")
         return ", ".join(parts)
