@@ -10,7 +10,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,10 @@ from lumpnet.audit.attack import Attack
 from lumpnet.audit.matching import Residual, matched, residuals
 from lumpnet.audit.moved import MOVERS
 from lumpnet.audit.search import Search, State, single_threaded
+from lumpnet.audit.shares import Parts, by_unit, shares
 from lumpnet.audit.top1 import Top1, classifier, top1
 from lumpnet.bounds import execution_dtype
-from lumpnet.bounds.relaxed import Program, both, evaluate, pair, tape
+from lumpnet.bounds.relaxed import Evaluation, Program, pair, tape
 from lumpnet.domain import Box, Domain, boxes
 from lumpnet.errors import DomainError, LumpnetError, NoBound
 from lumpnet.ir import FLOATS, Graph
@@ -37,6 +37,8 @@ Progress = Callable[[int, float | None, float], None]
 """Boxes done, the upper end of the interval so far (None: none yet), and its lower end."""
 BEYOND = 1e300
 """Bounds above this are none."""
+UNITS = 5
+"""Units whose shares are told."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,15 +56,19 @@ class Observed:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Where the difference enters: an operator of the original, its share of the linear bound over the whole domain, before boxes were split
-    (None: there is no bound; 0: all of it went into a constant on the way), and what is stored differently for it (None: nothing)."""
+    """Where the difference enters: an operator of the original, its share of `upper_bound` (None: there is none), the units with most of that
+    share, and what is stored differently for it (None: nothing). All shares sum to `upper_bound`; they are dealt out as the bound over the
+    whole domain is, before boxes are split."""
 
     operator: str
     share: float | None
     change: Residual | None
+    worst: tuple[tuple[int, float], ...] = ()
 
     def __str__(self) -> str:
         parts = [self.operator if self.share is None else f"{self.operator}: {above(self.share)}"]
+        if len(self.worst) > 1:
+            parts.append("most by unit " + " and ".join(f"{unit} ({above(share)})" for unit, share in self.worst[:2]))
         if self.change is not None and self.change.units:
             units = ", ".join(map(str, self.change.units))
             how = "other units read" if self.change.kind in MOVERS else f"weights changed by up to {above(self.change.weights)}"
@@ -76,6 +82,7 @@ class Source:
         return {
             "operator": self.operator,
             "share": self.share,
+            "share_by_unit": [{"unit": unit, "share": share} for unit, share in self.worst],
             "units": [] if change is None else list(change.units),
             "removed": 0 if change is None else change.removed,
             "weights": 0.0 if change is None else change.weights,
@@ -253,6 +260,26 @@ def audit(
         return _Run(one, two, domain, epsilon, top1, timeout, seed, jobs or len(os.sched_getaffinity(0)), progress, began).audit(data)
 
 
+@dataclass(frozen=True, eq=False)
+class First:
+    """The whole domain: bounds of all values, and (1, r) of the signed outputs."""
+
+    found: Evaluation
+    bounds: torch.Tensor
+
+
+class Searching(Search):
+    """Keeps what it knows of the whole domain."""
+
+    first: First | None = None
+
+    def outputs(self, found: Evaluation) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        answer = super().outputs(found)
+        if self.first is None:
+            self.first = First(found, answer[0])
+        return answer
+
+
 class _Run:
     """One audit, phase by phase."""
 
@@ -274,6 +301,7 @@ class _Run:
         self.ends = common(domain, one, two)
         self.attack = Attack(one, two, self.ends, seed)
         self.match = matched(one, two)
+        self.first: First | None = None
         self.phases: dict[str, float] = {}
         self.reason = ""
 
@@ -291,7 +319,7 @@ class _Run:
         decided = classes is not None and classes.verdict == "different" and self.epsilon is None
         state = self._bounded(program, 0.0 if decided else self._left())
         self._lap("search")
-        sources = self._sources(program)
+        sources = self._sources(program, state.upper)
         self._lap("residuals")
         return self._done(self._verdict(state, classes), state, sources, classes, observed)
 
@@ -305,29 +333,47 @@ class _Run:
     def _bounded(self, program: Program | None, seconds: float) -> State:
         try:
             if program is not None:
-                search = Search(program, self.attack, self.epsilon, jobs=self.jobs)
-                return search.run(self.attack.space.low, self.attack.space.high, seconds, self._told)
+                search = Searching(program, self.attack, self.epsilon, jobs=self.jobs)
+                state = search.run(self.attack.space.low, self.attack.space.high, seconds, self._told)
+                self.first = search.first
+                return state
         except NoBound as reason:
             self.reason = f"no bound: {reason}"
         return State(math.inf, self.attack.best, None)
 
-    def _sources(self, program: Program | None) -> list[Source]:
-        shares: dict[str, float] | None = None
-        with suppress(NoBound):
-            shares = None if program is None else self._shares(program)
+    def _sources(self, program: Program | None, upper: float) -> list[Source]:
+        """Those that add something or store something else, the largest share first."""
+        parts = {} if program is None or self.first is None or upper >= BEYOND else self._shares(program, self.first)
+        added = {name: sum(float(part.clamp(min=0).sum()) for part in each) for name, each in parts.items()}
+        total = sum(added.values())
+        dealt = {name: upper * (value / total) for name, value in added.items() if value > 0} if 0 < total < BEYOND else {}
         changes = {r.operator: r for r in residuals(self.one, self.two, self.match)}
-        found = [Source(name, None if shares is None else shares.get(name, 0.0), changes.get(name)) for name in {**(shares or {}), **changes}]
+        found = []
+        for name in {**dealt, **changes}:
+            share = dealt.get(name, 0.0) if dealt else None
+            found.append(Source(name, share, changes.get(name), self._worst(name, parts.get(name, ()), upper / total) if share else ()))
         return sorted(found, key=lambda source: -(source.share or 0.0))
 
-    def _shares(self, program: Program) -> dict[str, float]:
-        """What each operator's change adds to the largest of the linear bounds over the whole domain."""
-        space = self.attack.space
-        ends = zip(torch.split(space.low[None], space.sizes, 1), torch.split(space.high[None], space.sizes, 1), strict=True)
-        found = evaluate(program, list(ends))
-        answers = [both(program, found, target, trace=True)[1] for target in program.outputs if target is not None]
-        worst = max(answers, key=lambda a: float(a.bound.max()))
-        row = int(worst.bound[0].argmax())
-        return {name: float(share[0, row]) for name, share in worst.shares.items() if 0 < float(share[0, row]) < BEYOND}
+    def _shares(self, program: Program, first: First) -> Parts:
+        """Of the largest of the bounds over the whole domain."""
+        column = int(first.bounds[0].argmax())
+        for target in (t for t in program.outputs if t is not None):
+            n = program.nodes[target].size
+            if column < 2 * n:
+                row = torch.zeros(n, dtype=torch.float64)
+                row[column % n] = 1.0 if column < n else -1.0
+                return shares(program, first.found, target, row)
+            column -= 2 * n
+        return {}
+
+    def _worst(self, name: str, parts: Sequence[torch.Tensor], factor: float) -> tuple[tuple[int, float], ...]:
+        value = self.one.value(name)
+        if len(value.shape) < 2:
+            return ()
+        linear = any(node.name == name and node.kind == "linear" for node in self.one.nodes)
+        units = by_unit(parts, [int(d or 0) for d in value.shape[1:]], len(value.shape) - 1 if linear else 1) * factor
+        largest, order = torch.sort(units, descending=True, stable=True)
+        return tuple((int(unit), float(share)) for unit, share in zip(order[:UNITS], largest[:UNITS], strict=True) if share > 0)
 
     def _told(self, state: State) -> None:
         if self.progress is not None:

@@ -115,11 +115,11 @@ class _Matching:
         return None
 
     def _through(self, one: Node, two: Node, into: Units | None) -> Units | None:
-        """Of an operator that moves entries. Where units arrive that its readers do not expect, while their
+        """Of an operator that moves entries. Where a selection brings units that its readers do not expect, while their
         columns are those of some units in order, it is at fault: then its units are those of the columns."""
         found = carried(self.f, one, self.g, two, into)
-        if found is None or found.axis != 1:
-            return found
+        if found is None or found.axis != 1 or one.kind != "index_select":
+            return found  # others have nothing that could be wrong
         n, m = len(found.of), int(two.shape[1] or 0)
         readers = list(self._readers(one, n, m))
         if not readers or m > n or all(np.array_equal(_columns(mine, found, m), theirs) for mine, theirs in readers):

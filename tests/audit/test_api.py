@@ -284,7 +284,7 @@ def test_the_result_has_the_keys_of_the_interface(rng: np.random.Generator) -> N
     data = audited(one, two, top1=True, timeout=2).as_dict()
     assert {"verdict", "upper_bound", "lower_bound", "witness", "top1", "residuals", "seconds"} <= set(data)
     assert data["witness"]["deviation"] == data["lower_bound"]
-    assert {"operator", "share", "units", "removed", "weights"} == set(data["residuals"][0])
+    assert {"operator", "share", "share_by_unit", "units", "removed", "weights"} == set(data["residuals"][0])
 
 
 def test_the_same_seed_gives_the_same_answer(rng: np.random.Generator) -> None:
