@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lumpnet.api import Network, as_network
-from lumpnet.audit.attack import Attack
+from lumpnet.audit.attack import STARTS, STEPS, Attack
 from lumpnet.audit.matching import Residual, matched, residuals
 from lumpnet.audit.moved import MOVERS
-from lumpnet.audit.search import Search, State, single_threaded
+from lumpnet.audit.search import Boxes, Search, State, joined, single_threaded
 from lumpnet.audit.shares import Parts, by_unit, shares
 from lumpnet.audit.top1 import Top1, classifier, top1
 from lumpnet.bounds import execution_dtype
@@ -37,6 +37,8 @@ Progress = Callable[[int, float | None, float], None]
 """Boxes done, the upper end of the interval so far (None: none yet), and its lower end."""
 BEYOND = 1e300
 """Bounds above this are none."""
+ATTACKING = 0.2
+"""The part of the time that the first attack may take."""
 UNITS = 5
 """Units whose shares are told."""
 
@@ -243,7 +245,7 @@ def audit(
     model, other: `nn.Module`s (with example_inputs, a batch; not needed for an `nn.Sequential` that begins with a linear layer, nor with a
     domain of arrays), paths or `Network`s of equal inputs and outputs. epsilon: stop as soon as it is certified or refuted.
     top1: whether the predicted class never changes. data: examples (N, ...) of the only input, observed on top. The search ends
-    after `timeout` seconds (one step may take longer), or when both ends of the interval are within 2 %. Raises
+    after `timeout` seconds (the first bound and the first attack may take longer), or when both ends of the interval are within 2 %. Raises
     `LumpnetError` subclasses for models that cannot be read and domains that do not fit.
     """
     if device != "cpu":
@@ -265,19 +267,57 @@ class First:
     """The whole domain: bounds of all values, and (1, r) of the signed outputs."""
 
     found: Evaluation
-    bounds: torch.Tensor
+    bounds: Tensor
 
 
 class Searching(Search):
-    """Keeps what it knows of the whole domain."""
+    """A search that keeps what it knows of the whole domain, and bounds no more boxes at once than time is left for: the others are left as they are."""
 
     first: First | None = None
+    per = 0.0
+    """Seconds that a box took, of those bounded last."""
+    late = over = False
+    """Whether a step left some out; whether the one before this did."""
+    deadline = math.inf
+    state: State | None = None
 
-    def outputs(self, found: Evaluation) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    def run(self, low: Tensor, high: Tensor, seconds: float = 60.0, progress: Callable[[State], None] | None = None) -> State:
+        self.deadline = time.monotonic() + seconds
+
+        def told(state: State) -> None:
+            self.state, self.over = state, self.late
+            if progress is not None:
+                progress(state)
+
+        try:
+            return super().run(low, high, seconds, told)
+        except _Late:
+            assert self.state is not None
+            return self.state
+
+    def outputs(self, found: Evaluation) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         answer = super().outputs(found)
         if self.first is None:
             self.first = First(found, answer[0])
         return answer
+
+    def bounded(self, low: Tensor, high: Tensor, known: dict[int, tuple[Tensor, Tensor]]) -> Boxes:
+        began = time.monotonic()
+        found = super().bounded(low, high, known)
+        self.per = (time.monotonic() - began) / len(low)
+        return found
+
+    def children(self, boxes: Boxes, bar: float) -> Boxes:
+        if self.over:
+            raise _Late
+        count = int(min(len(boxes), max(0.0, self.deadline - time.monotonic()) / max(2 * self.per, 1e-9)))
+        self.late = self.late or count < len(boxes)
+        rest = boxes.take(torch.arange(count, len(boxes)))
+        return joined([super().children(boxes.take(torch.arange(count)), bar), rest]) if count else rest
+
+
+class _Late(Exception):
+    """Time for nothing more."""
 
 
 class _Run:
@@ -312,7 +352,7 @@ class _Run:
         zero = program is not None and all(o is None for o in program.outputs)
         if zero:
             return self._done("equivalent", State(0.0, 0.0, None), [], Top1("same") if self.wants_top1 else None, observed)
-        self.attack.climb()
+        self._climb()
         self._lap("attack")
         classes = top1(self.attack, False, self._left() * (0.5 if self.epsilon is not None else 0.8)) if self.wants_top1 else None
         self._lap("top1")
@@ -322,6 +362,15 @@ class _Run:
         sources = self._sources(program, state.upper)
         self._lap("residuals")
         return self._done(self._verdict(state, classes), state, sources, classes, observed)
+
+    def _climb(self) -> None:
+        """One step tells how long a step takes, and so from how many points there is time to climb."""
+        began = time.monotonic()
+        self.attack.climb(steps=1)
+        step = max(time.monotonic() - began, 1e-6)
+        starts = int(min(STARTS, STARTS * ATTACKING * self._left() / (STEPS * step)))
+        if starts:
+            self.attack.climb(starts=starts)
 
     def _program(self) -> Program | None:
         try:
@@ -366,7 +415,7 @@ class _Run:
             column -= 2 * n
         return {}
 
-    def _worst(self, name: str, parts: Sequence[torch.Tensor], factor: float) -> tuple[tuple[int, float], ...]:
+    def _worst(self, name: str, parts: Sequence[Tensor], factor: float) -> tuple[tuple[int, float], ...]:
         value = self.one.value(name)
         if len(value.shape) < 2:
             return ()
