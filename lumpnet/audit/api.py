@@ -10,6 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lumpnet.api import Network, as_network
+from lumpnet.api import Network, as_network, reduce
 from lumpnet.audit.attack import STARTS, STEPS, Attack
 from lumpnet.audit.matching import Residual, matched, residuals
 from lumpnet.audit.moved import MOVERS
@@ -30,6 +31,7 @@ from lumpnet.bounds.relaxed import Evaluation, Program, pair, tape
 from lumpnet.domain import Box, Domain, boxes
 from lumpnet.errors import DomainError, LumpnetError, NoBound
 from lumpnet.ir import FLOATS, Graph
+from lumpnet.verdict import Proved
 
 Array = np.ndarray[Any, Any]
 Model = nn.Module | str | Path | Network
@@ -39,6 +41,8 @@ BEYOND = 1e300
 """Bounds above this are none."""
 ATTACKING = 0.2
 """The part of the time that the first attack may take."""
+MODERATE = 1 << 17
+"""Parameters up to which exact lumping is tried."""
 UNITS = 5
 """Units whose shares are told."""
 
@@ -92,13 +96,28 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False)
+class Lossless:
+    """What exact lumping alone gives: the original with so many hidden units and a difference of 0, as the checker says; beside it what both networks have."""
+
+    units: int
+    original: int
+    other: int
+
+    def __str__(self) -> str:
+        return f"{self.units} of {self.original} units are enough for a difference of 0 (the other network has {self.other})"
+
+    def as_dict(self) -> dict[str, int]:
+        return {"units": self.units, "original_units": self.original, "other_units": self.other}
+
+
+@dataclass(frozen=True, eq=False)
 class Audit:
     """How far two networks can be apart on a domain: `lower_bound <= max |F - G| <= upper_bound`, over all inputs and outputs, in real arithmetic.
 
     verdict: `equivalent` (the difference is zero by its structure), `bounded` (as asked, or, where nothing was asked, by
     `upper_bound`), `refuted` (by `witness` or by the counterexample in `top1`), `unknown` (`reason` says why). `upper_bound` is None where there is none.
     `witness` (input name -> array, one example) attains `lower_bound`. `residuals`: where the difference enters, the largest share first.
-    `top1` and `observed` only where asked for.
+    `top1` and `observed` only where asked for; `lossless` for networks of moderate size.
     """
 
     verdict: str
@@ -113,6 +132,7 @@ class Audit:
     reason: str = ""
     observed: Observed | None = None
     phases: dict[str, float] = field(default_factory=dict)
+    lossless: Lossless | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The object that `lumpnet audit --json` prints."""
@@ -126,6 +146,7 @@ class Audit:
             "top1": None if self.top1 is None else self.top1.as_dict(),
             "observed": None if self.observed is None else self.observed.as_dict(),
             "residuals": [source.as_dict() for source in self.residuals],
+            "exact_lumping": None if self.lossless is None else self.lossless.as_dict(),
             "boxes": self.boxes,
             "seconds": self.seconds,
             "phases": self.phases,
@@ -139,6 +160,8 @@ class Audit:
         if self.observed is not None:
             lines.append(f"observed       {self.observed_line()}")
         lines += [f"{'enters by' if k == 0 else '':<14} {source}" for k, source in enumerate(self.residuals[:5])]
+        if self.lossless is not None:
+            lines.append(f"by lumping     {self.lossless}")
         if self.witness is not None:
             lines.append(f"witness        {short(self.witness)}")
         return "\n".join(lines)
@@ -239,13 +262,15 @@ def audit(
     jobs: int | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
+    lossless: bool = True,
 ) -> Audit:
     """How far `other` can be from `model` on the domain, certified on both ends.
 
     model, other: `nn.Module`s (with example_inputs, a batch; not needed for an `nn.Sequential` that begins with a linear layer, nor with a
     domain of arrays), paths or `Network`s of equal inputs and outputs. epsilon: stop as soon as it is certified or refuted.
-    top1: whether the predicted class never changes. data: examples (N, ...) of the only input, observed on top. The search ends
-    after `timeout` seconds (the first bound and the first attack may take longer), or when both ends of the interval are within 2 %. Raises
+    top1: whether the predicted class never changes. data: examples (N, ...) of the only input, observed on top. lossless: whether to say
+    what exact lumping alone gives (up to 2^17 parameters, after the search). The search ends after `timeout` seconds (the first bound
+    may take longer), or when both ends of the interval are within 2 %. Raises
     `LumpnetError` subclasses for models that cannot be read and domains that do not fit.
     """
     if device != "cpu":
@@ -254,12 +279,17 @@ def audit(
         raise ValueError(f"epsilon is {epsilon!r}: use a number of 0 or more")
     began = time.monotonic()
     examples = example_inputs if example_inputs is not None else _examples(model, other, domain)
-    one, two = (as_network(m, examples).graph for m in (model, other))
+    networks = [as_network(m, examples) for m in (model, other)]
+    one, two = (network.graph for network in networks)
     _comparable(one, two)
     if top1:
         classifier(one)
     with single_threaded():
-        return _Run(one, two, domain, epsilon, top1, timeout, seed, jobs or len(os.sched_getaffinity(0)), progress, began).audit(data)
+        found = _Run(one, two, domain, epsilon, top1, timeout, seed, jobs or len(os.sched_getaffinity(0)), progress, began).audit(data)
+    if not lossless:
+        return found
+    alone, seconds = _lossless(*networks), round(time.monotonic() - began, 3)
+    return replace(found, lossless=alone, seconds=seconds, phases=found.phases | {"lossless": round(seconds - found.seconds, 3)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -481,6 +511,17 @@ class _Run:
         self.phases[phase] = round(now - sum(self.phases.values()), 3)
 
 
+def _lossless(original: Network, other: Network) -> Lossless | None:
+    """None where it would take long, or is not proved."""
+    if original.size.parameters > MODERATE:
+        return None
+    with suppress(LumpnetError):
+        found = reduce(original, require="exact")
+        if isinstance(found.verdict, Proved) and found.verdict.rounding == "none":
+            return Lossless(found.network.size.units, original.size.units, other.size.units)
+    return None
+
+
 def common(domain: Domain, one: Graph, two: Graph) -> dict[str, tuple[Array, Array]]:
     """The ends of every input of the original, in a type that both networks hold."""
     dtype = min(map(execution_dtype, (one, two)))
@@ -517,4 +558,4 @@ def _examples(model: Model, other: Model, domain: Domain) -> Any:
     raise LumpnetError(where, "a module without example inputs", "a batch of example inputs, or a domain of arrays", hint)
 
 
-__all__ = ["Audit", "Observed", "Source", "audit"]
+__all__ = ["Audit", "Lossless", "Observed", "Source", "audit"]

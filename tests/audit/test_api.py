@@ -287,6 +287,28 @@ def test_the_result_has_the_keys_of_the_interface(rng: np.random.Generator) -> N
     assert {"operator", "share", "share_by_unit", "units", "removed", "weights"} == set(data["residuals"][0])
 
 
+def test_what_exact_lumping_alone_gives(rng: np.random.Generator) -> None:
+    """A unit twice, and one that is never read: two of five leave without a difference, while the other network has four and differs."""
+    w, v = rng.normal(size=(5, 3)), rng.normal(size=(2, 5))
+    w[1], v[:, 4] = w[0], 0
+    v[:, 1] = v[:, 0] / 2
+    one, two = (chain([3], linear(a), RELU, linear(b)) for a, b in ((w, v), (w[1:], v[:, 1:])))
+    found = audited(one, two, timeout=0.5)
+    assert found.lossless is not None
+    assert found.as_dict()["exact_lumping"] == {"units": 3, "original_units": 5, "other_units": 4}
+    assert "by lumping     3 of 5 units are enough for a difference of 0 (the other network has 4)" in str(found)
+    assert found.phases["lossless"] > 0
+    assert audited(one, two, timeout=0.5, lossless=False).as_dict()["exact_lumping"] is None
+
+
+def test_lumping_is_not_tried_on_large_networks(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = relu_pair(rng)
+    monkeypatch.setattr("lumpnet.audit.api.MODERATE", 41)
+    assert audited(one, two, timeout=0.2).lossless is None
+    monkeypatch.setattr("lumpnet.audit.api.MODERATE", 42)
+    assert audited(one, two, timeout=0.2).lossless is not None
+
+
 def test_the_same_seed_gives_the_same_answer(rng: np.random.Generator) -> None:
     one, two = relu_pair(rng)
     first, second = (audited(one, two, seed=3, timeout=60).as_dict() for _ in range(2))
