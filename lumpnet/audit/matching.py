@@ -321,15 +321,20 @@ def _change(original: Graph, one: Node, other: Graph, two: Node, into: Units | N
         if p.dtype.kind != "f":
             continue
         alone = p.size == q.size == 1
-        found = _against(_by_row(p), _by_row(q), None if alone else units)
+        found = _against(*(_by_row(tensor, node) for tensor, node in ((p, one), (q, two))), None if alone else units)
         if found is None:
             return None
         total = total + found
     return np.asarray(total)
 
 
-def _by_row(p: Array) -> Array:
-    return p.astype(np.float64).reshape(len(p) if p.ndim else 1, -1)
+def _by_row(p: Array, node: Node) -> Array:
+    """One row a unit; a transposed convolution stores the units that it reads first, group by group."""
+    p = p.astype(np.float64)
+    if node.kind == "conv_transpose" and p.ndim > 1:
+        groups = node.attrs["groups"]
+        p = p.reshape(groups, len(p) // groups, p.shape[1], -1).swapaxes(1, 2).reshape(groups * p.shape[1], -1)
+    return p.reshape(len(p) if p.ndim else 1, -1)
 
 
 def _width_of(graph: Graph, node: Node) -> int:
