@@ -321,7 +321,7 @@ def _change(original: Graph, one: Node, other: Graph, two: Node, into: Units | N
         if p.dtype.kind != "f":
             continue
         alone = p.size == q.size == 1
-        found = _against(*(_by_row(tensor, node) for tensor, node in ((p, one), (q, two))), None if alone else units)
+        found = _against(_by_row(p, one), _by_row(q, two), None if alone else units)
         if found is None:
             return None
         total = total + found

@@ -112,8 +112,11 @@ def behind(graph: Graph, weights: Mapping[str, Array]) -> Graph:
         names[value.name] = f"{value.name}_mixed"
         nodes.append(Node(Value(names[value.name], value.shape, value.dtype), "linear", (value.name,), {}, {"weight": f"{value.name}.weight"}))
         tensors[f"{value.name}.weight"] = weights[value.name]
-    moved = tuple(replace(n, inputs=tuple(names.get(i, i) for i in n.inputs)) for n in graph.nodes)
-    return replace(graph, nodes=(*nodes, *moved), tensors=tensors)
+    nodes += [replace(n, inputs=tuple(names.get(i, i) for i in n.inputs)) for n in graph.nodes]
+    (out,) = graph.outputs
+    if len(graph.value(out).shape) == 1:  # one number an example, as a row
+        nodes.append(Node(Value("row", (None, 1), "float64"), "reshape", (out,), {"shape": [1]}, {}))
+    return replace(graph, nodes=tuple(nodes), outputs=(nodes[-1].name,), tensors=tensors)
 
 
 # -- what contradicts an audit ----------------------------------------------------------------
@@ -131,6 +134,9 @@ def contradict(
         attack = Attack(one, two, common(domain, one, two), int(rng.integers(1 << 30)))
     except LumpnetError as refused:
         tally.verdicts[f"refused: {type(refused).__name__}"] += 1
+        return
+    except Exception as crash:
+        tally.violations.append(f"{what}: crashed: {type(crash).__name__}: {crash}")
         return
     tally.pairs += 1
     tally.verdicts[found.verdict] += 1
