@@ -53,9 +53,10 @@ def misplaced(original: Graph, one: Node, other: Graph, two: Node, into: Units |
 
 def _entries(original: Graph, one: Node, other: Graph, two: Node, into: Units | None) -> tuple[Array, Array, Array]:
     """For every entry of the result the entry of the other's operand that it follows (-1: none), the scale and the offset."""
-    mine, theirs = (_shape(graph.value(node.inputs[0]).shape) for graph, node in ((original, one), (other, two)))
-    relation = (into or identity(mine[0])).flat(mine, theirs)
     sources = _sources(original, one).reshape(-1)
+    if into is None:
+        return sources, np.ones(len(sources)), np.zeros(len(sources))
+    relation = into.flat(*(_shape(graph.value(node.inputs[0]).shape) for graph, node in ((original, one), (other, two))))
     return relation.of.numpy()[sources], relation.scale.numpy()[sources], relation.offset.numpy()[sources]
 
 

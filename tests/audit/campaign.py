@@ -211,7 +211,9 @@ class Points:
         found = self.values(x)
         f, g = (np.concatenate([v[name].reshape(len(x), -1) for name in graph.outputs], 1) for graph, v in zip(self.graphs, found, strict=True))
         most = max(float(np.abs(np.nan_to_num(v.astype(float))).max(initial=0)) for values in found for v in values.values())
-        return np.abs(f - g).max(1), most, (f.argmax(1), g.argmax(1))
+        with np.errstate(invalid="ignore"):  # what overflows is computed again
+            off = np.abs(f - g).max(1)
+        return off, most, (f.argmax(1), g.argmax(1))
 
     def difference(self, x: Array) -> tuple[Any, Any, bool]:
         """Numbers that the largest |F - G| at a point (n,) is surely between, and whether they are it."""

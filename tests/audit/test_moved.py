@@ -92,6 +92,12 @@ def test_misplaced_counts_the_units_that_read_another_one() -> None:
     assert not same.any()
 
 
+def test_one_number_an_example_becomes_a_row() -> None:
+    """An operand without an axis besides the batch."""
+    one, two = (chain([3], linear([w]), ("sum", {"axes": [1], "keepdim": False}, {}), ("reshape", {"shape": [1]}, {})) for w in ([1.0] * 3, [2.0] * 3))
+    assert [r.operator for r in residuals(one, two, matched(one, two))] == ["v0"]
+
+
 def shuffled(columns: list[int], index: list[int], keep: list[int], w: np.ndarray, v: np.ndarray) -> Graph:
     return chain([1, 4, 4], ("conv", CONV, {"weight": w[keep]}), RELU, select(np.array(index)), ("conv", CONV, {"weight": v[:, columns]}), RELU)
 
@@ -132,6 +138,9 @@ def test_a_layer_that_is_read_after_flattening_is_still_matched(rng: np.random.G
         chain([1, 3, 3], ("conv", conv, {"weight": w[keep]}), ("reshape", {"shape": [4 * len(keep)]}, {}), linear(v.reshape(2, 3, 4)[:, keep].reshape(2, -1)))
         for keep in ([0, 1, 2], [0, 2])
     ]
-    found = residuals(*graphs, matched(*graphs))
+    match = matched(*graphs)
+    assert match["v1"][1] is not None
+    assert match["v2"] == ("v2", None)
+    found = residuals(*graphs, match)
     assert not [r for r in found if r.weights > 0]
     assert [(r.operator, r.removed) for r in found] == [("v0", 1)]
