@@ -17,18 +17,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from lumpnet.api import Network, as_network
-from lumpnet.audit.attack import Attack
+from lumpnet.api import Network, as_network, reduce
+from lumpnet.audit.attack import STARTS, STEPS, Attack
 from lumpnet.audit.matching import Residual, matched, residuals
-from lumpnet.audit.search import Search, State, single_threaded
+from lumpnet.audit.moved import MOVERS
+from lumpnet.audit.search import Boxes, Search, State, joined, single_threaded
+from lumpnet.audit.shares import Parts, by_unit, shares
 from lumpnet.audit.top1 import Top1, classifier, top1
 from lumpnet.bounds import execution_dtype
-from lumpnet.bounds.relaxed import Program, both, evaluate, pair, tape
+from lumpnet.bounds.relaxed import Evaluation, Program, pair, tape
 from lumpnet.domain import Box, Domain, boxes
 from lumpnet.errors import DomainError, LumpnetError, NoBound
 from lumpnet.ir import FLOATS, Graph
+from lumpnet.verdict import Proved
 
 Array = np.ndarray[Any, Any]
 Model = nn.Module | str | Path | Network
@@ -36,6 +39,12 @@ Progress = Callable[[int, float | None, float], None]
 """Boxes done, the upper end of the interval so far (None: none yet), and its lower end."""
 BEYOND = 1e300
 """Bounds above this are none."""
+ATTACKING = 0.2
+"""The part of the time that the first attack may take."""
+MODERATE = 1 << 17
+"""Parameters up to which exact lumping is tried."""
+UNITS = 5
+"""Units whose shares are told."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,18 +62,23 @@ class Observed:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Where the difference enters: an operator of the original, its share of the linear bound over the whole domain, before boxes were split
-    (None: there is no bound; 0: all of it went into a constant on the way), and what is stored differently for it (None: nothing)."""
+    """Where the difference enters: an operator of the original, its share of `upper_bound` (None: there is none), the units with most of that
+    share, and what is stored differently for it (None: nothing). All shares sum to `upper_bound`; they are dealt out as the bound over the
+    whole domain is, before boxes are split."""
 
     operator: str
     share: float | None
     change: Residual | None
+    worst: tuple[tuple[int, float], ...] = ()
 
     def __str__(self) -> str:
         parts = [self.operator if self.share is None else f"{self.operator}: {above(self.share)}"]
+        if len(self.worst) > 1:
+            parts.append("most by unit " + " and ".join(f"{unit} ({above(share)})" for unit, share in self.worst[:2]))
         if self.change is not None and self.change.units:
             units = ", ".join(map(str, self.change.units))
-            parts.append(f"unit{'s' if len(self.change.units) > 1 else ''} {units} (weights changed by up to {above(self.change.weights)})")
+            how = "other units read" if self.change.kind in MOVERS else f"weights changed by up to {above(self.change.weights)}"
+            parts.append(f"unit{'s' if len(self.change.units) > 1 else ''} {units} ({how})")
         if self.change is not None and self.change.removed:
             parts.append(f"{self.change.removed} unit{'s' if self.change.removed > 1 else ''} removed")
         return ", ".join(parts)
@@ -74,10 +88,26 @@ class Source:
         return {
             "operator": self.operator,
             "share": self.share,
+            "share_by_unit": [{"unit": unit, "share": share} for unit, share in self.worst],
             "units": [] if change is None else list(change.units),
             "removed": 0 if change is None else change.removed,
             "weights": 0.0 if change is None else change.weights,
         }
+
+
+@dataclass(frozen=True, eq=False)
+class Lossless:
+    """What exact lumping alone gives: the original with so many hidden units and a difference of 0, as the checker says; beside it what both networks have."""
+
+    units: int
+    original: int
+    other: int
+
+    def __str__(self) -> str:
+        return f"{self.units} of {self.original} units are enough for a difference of 0 (the other network has {self.other})"
+
+    def as_dict(self) -> dict[str, int]:
+        return {"units": self.units, "original_units": self.original, "other_units": self.other}
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +117,7 @@ class Audit:
     verdict: `equivalent` (the difference is zero by its structure), `bounded` (as asked, or, where nothing was asked, by
     `upper_bound`), `refuted` (by `witness` or by the counterexample in `top1`), `unknown` (`reason` says why). `upper_bound` is None where there is none.
     `witness` (input name -> array, one example) attains `lower_bound`. `residuals`: where the difference enters, the largest share first.
-    `top1` and `observed` only where asked for.
+    `top1` and `observed` only where asked for; `lossless` for networks of moderate size.
     """
 
     verdict: str
@@ -102,6 +132,7 @@ class Audit:
     reason: str = ""
     observed: Observed | None = None
     phases: dict[str, float] = field(default_factory=dict)
+    lossless: Lossless | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The object that `lumpnet audit --json` prints."""
@@ -115,6 +146,7 @@ class Audit:
             "top1": None if self.top1 is None else self.top1.as_dict(),
             "observed": None if self.observed is None else self.observed.as_dict(),
             "residuals": [source.as_dict() for source in self.residuals],
+            "exact_lumping": None if self.lossless is None else self.lossless.as_dict(),
             "boxes": self.boxes,
             "seconds": self.seconds,
             "phases": self.phases,
@@ -128,6 +160,8 @@ class Audit:
         if self.observed is not None:
             lines.append(f"observed       {self.observed_line()}")
         lines += [f"{'enters by' if k == 0 else '':<14} {source}" for k, source in enumerate(self.residuals[:5])]
+        if self.lossless is not None:
+            lines.append(f"by lumping     {self.lossless}")
         if self.witness is not None:
             lines.append(f"witness        {short(self.witness)}")
         return "\n".join(lines)
@@ -228,13 +262,15 @@ def audit(
     jobs: int | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
+    lossless: bool = True,
 ) -> Audit:
     """How far `other` can be from `model` on the domain, certified on both ends.
 
     model, other: `nn.Module`s (with example_inputs, a batch; not needed for an `nn.Sequential` that begins with a linear layer, nor with a
     domain of arrays), paths or `Network`s of equal inputs and outputs. epsilon: stop as soon as it is certified or refuted.
-    top1: whether the predicted class never changes. data: examples (N, ...) of the only input, observed on top. The search ends
-    after `timeout` seconds (one step may take longer), or when both ends of the interval are within 2 %. Raises
+    top1: whether the predicted class never changes. data: examples (N, ...) of the only input, observed on top. lossless: whether to say
+    what exact lumping alone gives (up to 2^17 parameters, after the search). The search ends after `timeout` seconds (the first bound
+    may take longer), or when both ends of the interval are within 2 %. Raises
     `LumpnetError` subclasses for models that cannot be read and domains that do not fit.
     """
     if device != "cpu":
@@ -243,12 +279,75 @@ def audit(
         raise ValueError(f"epsilon is {epsilon!r}: use a number of 0 or more")
     began = time.monotonic()
     examples = example_inputs if example_inputs is not None else _examples(model, other, domain)
-    one, two = (as_network(m, examples).graph for m in (model, other))
+    networks = [as_network(m, examples) for m in (model, other)]
+    one, two = (network.graph for network in networks)
     _comparable(one, two)
     if top1:
         classifier(one)
     with single_threaded():
-        return _Run(one, two, domain, epsilon, top1, timeout, seed, jobs or len(os.sched_getaffinity(0)), progress, began).audit(data)
+        found = _Run(one, two, domain, epsilon, top1, timeout, seed, jobs or len(os.sched_getaffinity(0)), progress, began).audit(data)
+    if not lossless:
+        return found
+    alone, seconds = _lossless(*networks), round(time.monotonic() - began, 3)
+    return replace(found, lossless=alone, seconds=seconds, phases=found.phases | {"lossless": round(seconds - found.seconds, 3)})
+
+
+@dataclass(frozen=True, eq=False)
+class First:
+    """The whole domain: bounds of all values, and (1, r) of the signed outputs."""
+
+    found: Evaluation
+    bounds: Tensor
+
+
+class Searching(Search):
+    """A search that keeps what it knows of the whole domain, and bounds no more boxes at once than time is left for: the others are left as they are."""
+
+    first: First | None = None
+    per = 0.0
+    """Seconds that a box took, of those bounded last."""
+    late = over = False
+    """Whether a step left some out; whether the one before this did."""
+    deadline = math.inf
+    state: State | None = None
+
+    def run(self, low: Tensor, high: Tensor, seconds: float = 60.0, progress: Callable[[State], None] | None = None) -> State:
+        self.deadline = time.monotonic() + seconds
+
+        def told(state: State) -> None:
+            self.state, self.over = state, self.late
+            if progress is not None:
+                progress(state)
+
+        try:
+            return super().run(low, high, seconds, told)
+        except _Late:
+            assert self.state is not None
+            return self.state
+
+    def outputs(self, found: Evaluation) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        answer = super().outputs(found)
+        if self.first is None:
+            self.first = First(found, answer[0])
+        return answer
+
+    def bounded(self, low: Tensor, high: Tensor, known: dict[int, tuple[Tensor, Tensor]]) -> Boxes:
+        began = time.monotonic()
+        found = super().bounded(low, high, known)
+        self.per = (time.monotonic() - began) / len(low)
+        return found
+
+    def children(self, boxes: Boxes, bar: float) -> Boxes:
+        if self.over:
+            raise _Late
+        count = int(min(len(boxes), max(0.0, self.deadline - time.monotonic()) / max(2 * self.per, 1e-9)))
+        self.late = self.late or count < len(boxes)
+        rest = boxes.take(torch.arange(count, len(boxes)))
+        return joined([super().children(boxes.take(torch.arange(count)), bar), rest]) if count else rest
+
+
+class _Late(Exception):
+    """Time for nothing more."""
 
 
 class _Run:
@@ -272,6 +371,7 @@ class _Run:
         self.ends = common(domain, one, two)
         self.attack = Attack(one, two, self.ends, seed)
         self.match = matched(one, two)
+        self.first: First | None = None
         self.phases: dict[str, float] = {}
         self.reason = ""
 
@@ -282,16 +382,25 @@ class _Run:
         zero = program is not None and all(o is None for o in program.outputs)
         if zero:
             return self._done("equivalent", State(0.0, 0.0, None), [], Top1("same") if self.wants_top1 else None, observed)
-        self.attack.climb()
+        self._climb()
         self._lap("attack")
         classes = top1(self.attack, False, self._left() * (0.5 if self.epsilon is not None else 0.8)) if self.wants_top1 else None
         self._lap("top1")
         decided = classes is not None and classes.verdict == "different" and self.epsilon is None
         state = self._bounded(program, 0.0 if decided else self._left())
         self._lap("search")
-        sources = self._sources(program)
+        sources = self._sources(program, state.upper)
         self._lap("residuals")
         return self._done(self._verdict(state, classes), state, sources, classes, observed)
+
+    def _climb(self) -> None:
+        """One step tells how long a step takes, and so from how many points there is time to climb."""
+        began = time.monotonic()
+        self.attack.climb(steps=1)
+        step = max(time.monotonic() - began, 1e-6)
+        starts = int(min(STARTS, STARTS * ATTACKING * self._left() / (STEPS * step)))
+        if starts:
+            self.attack.climb(starts=starts)
 
     def _program(self) -> Program | None:
         try:
@@ -303,29 +412,47 @@ class _Run:
     def _bounded(self, program: Program | None, seconds: float) -> State:
         try:
             if program is not None:
-                search = Search(program, self.attack, self.epsilon, jobs=self.jobs)
-                return search.run(self.attack.space.low, self.attack.space.high, seconds, self._told)
+                search = Searching(program, self.attack, self.epsilon, jobs=self.jobs)
+                state = search.run(self.attack.space.low, self.attack.space.high, seconds, self._told)
+                self.first = search.first
+                return state
         except NoBound as reason:
             self.reason = f"no bound: {reason}"
         return State(math.inf, self.attack.best, None)
 
-    def _sources(self, program: Program | None) -> list[Source]:
-        shares: dict[str, float] | None = None
-        with suppress(NoBound):
-            shares = None if program is None else self._shares(program)
+    def _sources(self, program: Program | None, upper: float) -> list[Source]:
+        """Those that add something or store something else, the largest share first."""
+        parts = {} if program is None or self.first is None or upper >= BEYOND else self._shares(program, self.first)
+        added = {name: sum(float(part.clamp(min=0).sum()) for part in each) for name, each in parts.items()}
+        total = sum(added.values())
+        dealt = {name: upper * (value / total) for name, value in added.items() if value > 0} if 0 < total < BEYOND else {}
         changes = {r.operator: r for r in residuals(self.one, self.two, self.match)}
-        found = [Source(name, None if shares is None else shares.get(name, 0.0), changes.get(name)) for name in {**(shares or {}), **changes}]
+        found = []
+        for name in {**dealt, **changes}:
+            share = dealt.get(name, 0.0) if dealt else None
+            found.append(Source(name, share, changes.get(name), self._worst(name, parts.get(name, ()), upper / total) if share else ()))
         return sorted(found, key=lambda source: -(source.share or 0.0))
 
-    def _shares(self, program: Program) -> dict[str, float]:
-        """What each operator's change adds to the largest of the linear bounds over the whole domain."""
-        space = self.attack.space
-        ends = zip(torch.split(space.low[None], space.sizes, 1), torch.split(space.high[None], space.sizes, 1), strict=True)
-        found = evaluate(program, list(ends))
-        answers = [both(program, found, target, trace=True)[1] for target in program.outputs if target is not None]
-        worst = max(answers, key=lambda a: float(a.bound.max()))
-        row = int(worst.bound[0].argmax())
-        return {name: float(share[0, row]) for name, share in worst.shares.items() if 0 < float(share[0, row]) < BEYOND}
+    def _shares(self, program: Program, first: First) -> Parts:
+        """Of the largest of the bounds over the whole domain."""
+        column = int(first.bounds[0].argmax())
+        for target in (t for t in program.outputs if t is not None):
+            n = program.nodes[target].size
+            if column < 2 * n:
+                row = torch.zeros(n, dtype=torch.float64)
+                row[column % n] = 1.0 if column < n else -1.0
+                return shares(program, first.found, target, row)
+            column -= 2 * n
+        return {}
+
+    def _worst(self, name: str, parts: Sequence[Tensor], factor: float) -> tuple[tuple[int, float], ...]:
+        value = self.one.value(name)
+        if len(value.shape) < 2:
+            return ()
+        linear = any(node.name == name and node.kind == "linear" for node in self.one.nodes)
+        units = by_unit(parts, [int(d or 0) for d in value.shape[1:]], len(value.shape) - 1 if linear else 1) * factor
+        largest, order = torch.sort(units, descending=True, stable=True)
+        return tuple((int(unit), float(share)) for unit, share in zip(order[:UNITS], largest[:UNITS], strict=True) if share > 0)
 
     def _told(self, state: State) -> None:
         if self.progress is not None:
@@ -384,6 +511,17 @@ class _Run:
         self.phases[phase] = round(now - sum(self.phases.values()), 3)
 
 
+def _lossless(original: Network, other: Network) -> Lossless | None:
+    """None where it would take long, or is not proved."""
+    if original.size.parameters > MODERATE:
+        return None
+    with suppress(LumpnetError):
+        found = reduce(original, require="exact")
+        if isinstance(found.verdict, Proved) and found.verdict.rounding == "none":
+            return Lossless(found.network.size.units, original.size.units, other.size.units)
+    return None
+
+
 def common(domain: Domain, one: Graph, two: Graph) -> dict[str, tuple[Array, Array]]:
     """The ends of every input of the original, in a type that both networks hold."""
     dtype = min(map(execution_dtype, (one, two)))
@@ -420,4 +558,4 @@ def _examples(model: Model, other: Model, domain: Domain) -> Any:
     raise LumpnetError(where, "a module without example inputs", "a batch of example inputs, or a domain of arrays", hint)
 
 
-__all__ = ["Audit", "Observed", "Source", "audit"]
+__all__ = ["Audit", "Lossless", "Observed", "Source", "audit"]

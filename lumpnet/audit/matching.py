@@ -4,7 +4,8 @@ The graphs are read side by side. An operator that makes units (linear, convolut
 other's rows its own resemble, seen through the relation of its operand: equally many rows are taken in
 their order; fewer are aligned with some of the original's in order, at the least total distance; a row left over
 follows a row that it is a multiple of, or goes to the zero class. All other operators pass their
-operand's relation on. Whatever comes out, only the size of the residuals depends on it: any relation bounds soundly.
+operand's relation on; what moves entries (`moved`) moves it too, unless the operators that read
+its result say by their columns that it brings wrong units. Whatever comes out, only the size of the residuals depends on it: any relation bounds soundly.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lumpnet.audit.moved import MOVERS, carried, identity, misplaced
 from lumpnet.bounds.relaxed import Match, Units
 from lumpnet.ir import Graph, Node
 
@@ -54,7 +56,7 @@ def residuals(original: Graph, other: Graph, match: Match) -> list[Residual]:
     found = []
     theirs = {node.name: node for node in other.nodes}
     for node in original.nodes:
-        if node.name not in match or not node.params:
+        if node.name not in match or not (node.params or node.kind in MOVERS):
             continue
         name, units = match[node.name]
         into = match[node.inputs[0]][1] if node.inputs and node.inputs[0] in match else None
@@ -93,6 +95,9 @@ class _Matching:
         plain = all(u is None for u in operands)
         if plain and one.shape == two.shape:
             return (None,)
+        if one.kind in MOVERS:
+            units = self._through(one, two, operands[0])
+            return None if units is None else (units,)
         if one.kind in MAKERS and one.attrs.get("groups", 1) == two.attrs.get("groups", 1) == 1:
             return (self._rows(one, two),)
         first = next((u for u in operands if u is not None), None)
@@ -101,25 +106,47 @@ class _Matching:
         return self._moved(one, two, first)
 
     def _moved(self, one: Node, two: Node, first: Units) -> tuple[Units | None] | None:
-        source = self.f.value(one.inputs[0]).shape
         if one.kind in PASSING and first.axis < len(one.shape) and one.shape[first.axis] == len(first.of):
             return (first,)
         if one.kind in ("conv", "conv_transpose") and first.axis == 1 and one.shape[1] == len(first.of):
             return (first,)  # depthwise
-        if one.kind == "reshape" and len(one.shape) == 2:
-            flat = first.flat([int(d or 0) for d in source[1:]], [int(d or 0) for d in self.g.value(two.inputs[0]).shape[1:]])
-            return (Units(flat.of.numpy(), flat.scale.numpy(), flat.offset.numpy(), 1),)
-        if one.kind == "reshape" and first.axis == 1 and one.shape[1] == len(first.of):
-            return (first,)
         if one.kind == "concat" and one.attrs["axis"] == 1:
             return (self._joined(one, two),)
         return None
+
+    def _through(self, one: Node, two: Node, into: Units | None) -> Units | None:
+        """Of an operator that moves entries. Where a selection brings units that its readers do not expect, while their
+        columns are those of some units in order, it is at fault: then its units are those of the columns."""
+        found = carried(self.f, one, self.g, two, into)
+        if found is None or found.axis != 1 or one.kind != "index_select":
+            return found  # others have nothing that could be wrong
+        n, m = len(found.of), int(two.shape[1] or 0)
+        readers = list(self._readers(one, n, m))
+        if not readers or m > n or all(np.array_equal(_columns(mine, found, m), theirs) for mine, theirs in readers):
+            return found
+        cost = np.zeros((n, m))
+        for mine, theirs in readers:
+            cost += _unlike(*(np.swapaxes(w, 0, 1).reshape(w.shape[1], -1) for w in (mine, theirs)))
+        expected = Units(_alignment(cost), np.ones(n), np.zeros(n))
+        return expected if all(np.array_equal(_columns(mine, expected, m), theirs) for mine, theirs in readers) else found
+
+    def _readers(self, one: Node, n: int, m: int) -> Iterator[tuple[Array, Array]]:
+        """The weights (rows, units, positions) of all that makes units from those of a value, in both networks, rows that are related side by side."""
+        for mine, theirs in self.pairs:
+            if mine.kind not in MAKERS or self.streams[mine.inputs[0]] != self.streams[one.name]:
+                continue
+            v, w = _weight(self.f, mine), _weight(self.g, theirs)
+            if v.shape[1] != n or w.shape[1] != m or mine.attrs.get("groups", 1) != 1 or v.shape[2] != w.shape[2] or len(w) > len(v):
+                continue
+            rows = _alignment(self._cost(self.streams[mine.name], len(v), len(w))) if len(w) < len(v) else np.arange(len(v))
+            kept = rows >= 0
+            yield v[kept], w[rows[kept]]
 
     def _joined(self, one: Node, two: Node) -> Units:
         parts, start = [], 0
         for mine, theirs in zip(one.inputs, two.inputs, strict=True):
             n = int(self.f.value(mine).shape[1] or 0)
-            units = self.match[mine][1] or Units(np.arange(n), np.ones(n), np.zeros(n))
+            units = self.match[mine][1] or identity(n)
             parts.append((np.where(units.of < 0, -1, units.of + start), units.scale, units.offset))
             start += int(self.g.value(theirs).shape[1] or 0)
         of, scale, offset = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -131,7 +158,7 @@ class _Matching:
         n, m = int(one.shape[axis] or 0), int(two.shape[axis] or 0)
         stream = self.streams[one.name]
         if n == m or (stream in self.known and len(self.known[stream].of) != n):
-            return Units(np.arange(n), np.ones(n), np.zeros(n), axis) if one.shape != two.shape else None
+            return identity(n, axis) if one.shape != two.shape else None
         if m > n:
             return None
         if stream not in self.known:
@@ -191,15 +218,18 @@ def _aligned(original: Graph, other: Graph) -> Iterator[tuple[Node, Node]]:
 
 def _matrix(graph: Graph, node: Node, into: Units | None, width: int | None) -> Array:
     """One row a unit: weights on the other's columns, and the bias."""
-    params = graph.params_of(node)
-    weight = params["weight"].astype(np.float64)
-    if node.kind == "conv_transpose":
-        weight = np.swapaxes(weight, 0, 1)
-    weight = weight.reshape(*weight.shape[:2], -1)
+    params, weight = graph.params_of(node), _weight(graph, node)
     if into is not None and width is not None:
         weight = _columns(weight, into, width)
     bias = params["bias"].astype(np.float64) if "bias" in params else np.zeros(len(weight))
     return np.concatenate([weight.reshape(len(weight), -1), bias[:, None]], axis=1)
+
+
+def _weight(graph: Graph, node: Node) -> Array:
+    """(units made, units read, positions)."""
+    weight = graph.params_of(node)["weight"].astype(np.float64)
+    weight = np.swapaxes(weight, 0, 1) if node.kind == "conv_transpose" else weight
+    return weight.reshape(*weight.shape[:2], -1)
 
 
 def _columns(weight: Array, into: Units, width: int) -> Array:
@@ -274,6 +304,8 @@ def _left(mine: Array, theirs: Array, of: Array) -> tuple[Array, Array]:
 
 def _change(original: Graph, one: Node, other: Graph, two: Node, into: Units | None, units: Units | None) -> Array | None:
     """By unit of the original, the sum of |changes| of what it stores; None where the two cannot be laid side by side."""
+    if one.kind in MOVERS:
+        return misplaced(original, one, other, two, into, units)
     if one.kind in MAKERS and one.attrs.get("groups", 1) == 1:
         theirs = _matrix(other, two, None, None)
         width = theirs.shape[1] - 1
@@ -289,15 +321,20 @@ def _change(original: Graph, one: Node, other: Graph, two: Node, into: Units | N
         if p.dtype.kind != "f":
             continue
         alone = p.size == q.size == 1
-        found = _against(_by_row(p), _by_row(q), None if alone else units)
+        found = _against(_by_row(p, one), _by_row(q, two), None if alone else units)
         if found is None:
             return None
         total = total + found
     return np.asarray(total)
 
 
-def _by_row(p: Array) -> Array:
-    return p.astype(np.float64).reshape(len(p) if p.ndim else 1, -1)
+def _by_row(p: Array, node: Node) -> Array:
+    """One row a unit; a transposed convolution stores the units that it reads first, group by group."""
+    p = p.astype(np.float64)
+    if node.kind == "conv_transpose" and p.ndim > 1:
+        groups = node.attrs["groups"]
+        p = p.reshape(groups, len(p) // groups, p.shape[1], -1).swapaxes(1, 2).reshape(groups * p.shape[1], -1)
+    return p.reshape(len(p) if p.ndim else 1, -1)
 
 
 def _width_of(graph: Graph, node: Node) -> int:

@@ -62,7 +62,7 @@ def top1(attack: Attack, zero: bool, seconds: float) -> Top1:
     if found is not None:
         return found
     try:
-        return _same(attack, lambda: time.monotonic() - began > seconds)
+        return _same(attack, began + seconds)
     except NoBound as reason:
         return Top1("unknown", f"no bound of the scores: {reason}")
 
@@ -78,7 +78,7 @@ def alone(graph: Graph) -> Program:
     return Program(nodes, [steps.values[v.name] for v in graph.inputs], [steps.values[name] for name in graph.outputs])
 
 
-def _same(attack: Attack, over: Callable[[], bool]) -> Top1:
+def _same(attack: Attack, deadline: float) -> Top1:
     space = attack.space
     enclosed = attack.enclosed((space.low / 2 + space.high / 2).clamp(space.low, space.high))
     if enclosed is None:
@@ -90,13 +90,16 @@ def _same(attack: Attack, over: Callable[[], bool]) -> Top1:
     rows = torch.eye(n, dtype=torch.float64)[[k for k in range(n) if k != winner]]
     rows[:, winner] = -1
     programs = [alone(graph) for graph in attack.graphs]
-    waiting = [(space.low, space.high)]
+    waiting, per = [(space.low, space.high)], 0.0
     while waiting:
-        if over():
+        began = time.monotonic()
+        count = int(min(BATCH, max(0.0, deadline - began) / max(per, 1e-9)))
+        if not count:
             return Top1("unknown", f"time is up: class {winner} is not certified on all of the domain")
-        batch, waiting = waiting[-BATCH:], waiting[:-BATCH]
+        batch, waiting = waiting[-count:], waiting[:-count]
         low, high = (torch.stack(side) for side in zip(*batch, strict=True))
         open_, influence = _open(programs, rows, space.sizes, low, high)
+        per = (time.monotonic() - began) / len(batch)
         low, high, influence = low[open_], high[open_], influence[open_]
         if (found := _tells_apart(attack, low / 2 + high / 2)) is not None:
             return found

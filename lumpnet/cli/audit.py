@@ -60,6 +60,8 @@ def _print(found: Audit) -> None:
         _entry("observed", found.observed_line())
     for k, source in enumerate(found.residuals[:SHOWN]):
         _entry("enters by" if k == 0 else "", str(source))
+    if found.lossless is not None:
+        _entry("by lumping", str(found.lossless))
     _entry("effort", f"{count(found.boxes)} boxes in {found.seconds:.1f} s")
     out.print()
 

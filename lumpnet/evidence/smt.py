@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -93,6 +93,36 @@ def second_opinion(verdict: Verdict, original: bytes, reduced: bytes, certificat
     return _with_proof(verdict, whole, nodes) if isinstance(verdict, Proved) else _without_proof(verdict, whole, nodes, rounding)
 
 
+def within(
+    original: bytes, other: bytes, box: Mapping[str, tuple[np.ndarray, np.ndarray]], bounds: Sequence[float], seconds: float = 60, memory_mb: int = 2048
+) -> list[Verdict]:
+    """For each bound whether no output of two tiny networks (file contents) differs by more than it, for all inputs in the box (ends without batch, by name).
+
+    `Refuted` carries a witness inside of the box that passes the bound in exact arithmetic. Everything else that is not a proof is `Unknown`;
+    nothing is raised.
+    """
+    ends = {
+        name: dict(zip(("lower", "upper"), ([str(Fraction(float(v))) for v in end.reshape(-1)] for end in pair), strict=True)) for name, pair in box.items()
+    }
+    try:
+        with _files(original, other, json.dumps({"bounds": [str(Fraction(b)) for b in bounds], "box": ends}).encode()) as paths:
+            findings, problem = _ask("apart", paths, seconds, memory_mb)
+            findings += [{"answer": "unknown", "reason": problem or "an answer that cannot be read"}] * (len(bounds) - len(findings))
+            return [_within(finding, bound, ends, paths) for finding, bound in zip(findings, bounds, strict=True)]
+    except (OSError, ValueError) as problem:
+        return [Unknown(f"Z3 was not asked: {problem}")] * len(bounds)
+
+
+def _within(finding: dict[str, Any], bound: float, ends: Mapping[str, Mapping[str, Sequence[str]]], paths: Sequence[Path]) -> Verdict:
+    answer = finding.get("answer")
+    if answer == "none":
+        return Proved("bounded", "none", (f"no output differs by more than {bound!r} on the box",), ("Z3",))
+    if answer != "some":
+        return Unknown(f"Z3: {finding.get('reason', 'no reason given')}")
+    witness = farther(paths[0], paths[1], finding.get("inputs"), Fraction(bound), ends)
+    return Unknown("Z3: an input that exact arithmetic does not confirm") if witness is None else Refuted(_told(witness), "bound", witness)
+
+
 def _rounding(certificate: bytes) -> str | None:
     try:
         return loads(certificate).rounding
@@ -163,7 +193,7 @@ def _short(text: str) -> str:
 @contextmanager
 def _files(*contents: bytes) -> Iterator[list[Path]]:
     with tempfile.TemporaryDirectory(prefix="lumpnet-") as folder:
-        paths = [Path(folder) / name for name in ("original.safetensors", "reduced.safetensors", "certificate.json")[: len(contents)]]
+        paths = [Path(folder) / name for name in ("original.safetensors", "reduced.safetensors", "third.json")[: len(contents)]]
         for path, data in zip(paths, contents, strict=True):
             path.write_bytes(data)
         yield paths
@@ -249,6 +279,22 @@ def replayed(original: Path, reduced: Path, inputs: Any) -> Witness | None:
     return None
 
 
+def farther(original: Path, other: Path, inputs: Any, bound: Fraction, ends: Mapping[str, Mapping[str, Sequence[str]]]) -> Witness | None:
+    """The witness that these inputs are of a difference beyond the bound, inside of the ends, in exact arithmetic; None where they are none."""
+    try:
+        graphs = [load_network(path) for path in (original, other)]
+        point = {name: _exact(entry["shape"], entry["values"]) for name, entry in inputs.items()}
+        sides = [(x, Fraction(a), Fraction(b)) for name, e in ends.items() for x, a, b in zip(point[name].flat, e["lower"], e["upper"], strict=True)]
+        if not all(low <= x <= high for x, low, high in sides):
+            return None
+        for name, (one, two) in zip(graphs[0].outputs, zip(*(_outputs(graph, point) for graph in graphs), strict=True), strict=True):
+            if (found := _first_difference(name, one, two, bound)) is not None:
+                return {"inputs": {name: _texts(x[0]) for name, x in point.items()}, **found}
+    except (LumpnetError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError):
+        return None
+    return None
+
+
 def _exact(shape: Sequence[int], values: Sequence[str]) -> np.ndarray:
     """One example with a batch axis, as `Fraction`s."""
     out = np.empty(len(values), dtype=object)
@@ -261,12 +307,12 @@ def _outputs(graph: Graph, point: dict[str, np.ndarray]) -> list[np.ndarray]:
     return [values[name] for name in graph.outputs]
 
 
-def _first_difference(name: str, one: np.ndarray, two: np.ndarray) -> dict[str, Any] | None:
+def _first_difference(name: str, one: np.ndarray, two: np.ndarray, beyond: Fraction = Fraction(0)) -> dict[str, Any] | None:
     """Raises `ValueError` where the outputs are not exact numbers of one shape."""
     if one.shape != two.shape or any(type(x) not in (int, Fraction) for x in (*one.flat, *two.flat)):
         raise ValueError("outputs that cannot be compared")
     for index in np.ndindex(*one.shape):
-        if one[index] != two[index]:
+        if abs(one[index] - two[index]) > beyond:
             return {"output": name, "index": list(index[1:]), "original": str(one[index]), "reduced": str(two[index])}
     return None
 

@@ -25,10 +25,10 @@ def ask(original: Graph, reduced: Graph, seconds: float) -> dict[str, Any]:
     started = time.monotonic()
     reals = Reals()
     try:
-        _small(original)
-        _small(reduced)
-        inputs = _same_inputs(original, reduced)
-        outputs = [_outputs(reals, graph, inputs) for graph in (original, reduced)]
+        small(original)
+        small(reduced)
+        inputs = same_inputs(original, reduced)
+        outputs = [outputs_of(reals, graph, inputs) for graph in (original, reduced)]
         differences = _differences(*outputs)
     except Unstated as reason:
         return {"answer": "skipped", "reason": str(reason)}
@@ -40,11 +40,11 @@ def ask(original: Graph, reduced: Graph, seconds: float) -> dict[str, Any]:
     if found == z3.unsat:
         return {"answer": "proved", "uninterpreted": functions}
     if found == z3.sat:
-        return {"answer": "counterexample", "uninterpreted": functions, "inputs": _point(solver.model(), inputs)}
+        return {"answer": "counterexample", "uninterpreted": functions, "inputs": point_of(solver.model(), inputs)}
     return {"answer": "unknown", "reason": f"no answer ({solver.reason_unknown()})"}
 
 
-def _small(graph: Graph) -> None:
+def small(graph: Graph) -> None:
     """Raises `Unstated` for a network that Z3 would not decide."""
     multiplications = sum(_multiplications(graph, node) for node in graph.nodes)
     if multiplications > MAX_MULTIPLICATIONS:
@@ -78,7 +78,7 @@ def _splits(graph: Graph, node: Node) -> int:
     return _SPLITS.get(node.kind, 0) * _entries(node.shape)
 
 
-def _same_inputs(original: Graph, reduced: Graph) -> dict[str, np.ndarray]:
+def same_inputs(original: Graph, reduced: Graph) -> dict[str, np.ndarray]:
     """One variable per entry of every input."""
     if {v.name: v.shape for v in original.inputs} != {v.name: v.shape for v in reduced.inputs}:
         raise Unstated("the networks take different inputs")
@@ -97,7 +97,7 @@ def _filled(shape: tuple[int | None, ...], term: Any) -> np.ndarray:
     return out
 
 
-def _outputs(reals: Reals, graph: Graph, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+def outputs_of(reals: Reals, graph: Graph, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """The terms of every output, for one example."""
     values = dict(inputs)
     for node in graph.nodes:
@@ -113,7 +113,7 @@ def _differences(one: list[np.ndarray], two: list[np.ndarray]) -> list[Any]:
     return [a[index] != b[index] for a, b in zip(one, two, strict=True) for index in np.ndindex(*a.shape)]
 
 
-def _point(model: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
+def point_of(model: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
     """The input that Z3 found, as exact rationals in text; an irrational coordinate is cut off, which the replay may not survive."""
     return {name: {"shape": list(x.shape), "values": [str(_rational(model, x[index])) for index in np.ndindex(*x.shape)]} for name, x in inputs.items()}
 

@@ -1,4 +1,4 @@
-"""The child process that runs Z3: `python -m lumpnet.evidence.smt_worker QUESTION SECONDS MEGABYTES ORIGINAL REDUCED [CERTIFICATE]`.
+"""The child process that runs Z3: `python -m lumpnet.evidence.smt_worker QUESTION SECONDS MEGABYTES ORIGINAL REDUCED [CERTIFICATE|BOX]`.
 
 It limits its own memory and processor time before anything large is imported,
 and prints one JSON object a line; the last line says that it came to its end.
@@ -41,7 +41,7 @@ def _findings(question: str, deadline: float, megabytes: int, files: list[str]) 
     import z3
 
     from lumpnet.certificate import loads
-    from lumpnet.evidence import smt_local, smt_whole
+    from lumpnet.evidence import smt_apart, smt_local, smt_whole
     from lumpnet.ir import load_network
     from lumpnet.ops.sites import sites
 
@@ -51,6 +51,8 @@ def _findings(question: str, deadline: float, megabytes: int, files: list[str]) 
         sites(graph)  # stored shapes are the computed ones
     if question == "whole":
         yield smt_whole.ask(original, reduced, deadline - time.monotonic())
+    elif question == "apart":
+        yield from smt_apart.ask(original, reduced, json.loads(Path(files[2]).read_bytes()), deadline - time.monotonic())
     else:
         yield from smt_local.ask(original, reduced, loads(Path(files[2]).read_bytes()), deadline - time.monotonic())
 

@@ -33,7 +33,7 @@ def _swapped(rng: np.random.Generator, t: Array) -> Array:
 
 
 def _rounded(rng: np.random.Generator, t: Array) -> Array:
-    return t.astype(np.float16)
+    return np.clip(t, -65504, 65504).astype(np.float16)
 
 
 def _doubled(rng: np.random.Generator, t: Array) -> Array:

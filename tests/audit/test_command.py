@@ -42,6 +42,7 @@ def test_exit_codes(files: tuple[Path, Path], tmp_path: Path) -> None:
     code, out, err = call(one, two, "--domain", "0:1")
     assert (code, err) == (0, "")
     assert "bounded: no output differs by more than 0.5" in out
+    assert "by lumping 2 of 2 units are enough for a difference of 0 (the other network has 2)" in " ".join(out.split())
     assert call(one, two, "--domain", "0:1", "--epsilon", "0.501")[0] == 0
     assert call(one, two, "--domain", "0:1", "--epsilon", "0.4")[0] == 1
     assert call(one, two, "--domain", "2:3", "--top1")[0] == 1

@@ -5,9 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
+import pytest
 import torch
 
-from lumpnet.audit.matching import matched
+from lumpnet.audit.matching import matched, residuals
 from lumpnet.audit.search import Boxes, Search, cut
 from lumpnet.bounds.relaxed import Program, Units, both, evaluate, pair, relaxations, tape, upper
 from lumpnet.bounds.relaxed.maps import Dense, Gather
@@ -159,3 +160,16 @@ def test_units_do_not_relate_values_of_other_sizes() -> None:
     (low, high), _ = both(p, evaluate(p, [box]), p.outputs[0] or 0)
     exact = 100 / 16 - 25 / 4  # the sums of ones in the windows, on average
     assert float(low.min()) <= exact <= float(high.max())
+
+
+def test_a_grouped_transposed_convolution_is_compared_by_the_units_it_makes() -> None:
+    """Four channels become six, in two groups: the tensor has as many rows as channels that are read."""
+    attrs = {"stride": [1, 1], "padding": [0, 0], "output_padding": [0, 0], "dilation": [1, 1], "groups": 2}
+    rng = np.random.default_rng(0)
+    weight, bias = rng.normal(size=(4, 3, 2, 2)), rng.normal(size=6)
+    moved = weight.copy()
+    moved[2:, 1] += 1  # the fifth of the units made: the second of the second group
+    one, two = (chain([4, 3, 3], ("conv_transpose", attrs, {"weight": w, "bias": bias})) for w in (weight, moved))
+    (found,) = residuals(one, two, matched(one, two))
+    assert found.units == (4,)
+    assert found.weights == pytest.approx(8, rel=1e-5)

@@ -1,30 +1,24 @@
-"""Z3 on pairs of small ReLU networks: does some input of the box pass the certified bound? Run as `python -m tests.audit.z3_agrees SEED COUNT`.
+"""Z3 on pairs of small ReLU networks: does it agree with both ends of the interval? Run as `python -m tests.audit.z3_agrees SEED COUNT`.
 
-Prints one JSON object of numbers of pairs: `unsat` (agreed), `sat` (the bound is passed), `unknown`, `missed` (the lower end is not
-attained). Limits its own memory, as Z3 in this project always runs.
+Prints one JSON object of numbers of pairs: `agrees` (nothing passes the upper end, something the number below the lower one), `contradicts`, `unknown`.
 """
 
 from __future__ import annotations
 
 import json
-import resource
 import sys
-from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
-import z3
 
 import lumpnet
 from lumpnet import Box
-from lumpnet.evidence.smt_terms import Reals
-from lumpnet.evidence.smt_whole import _outputs, _same_inputs
+from lumpnet.audit.opinion import second_opinion
 from lumpnet.ir import Graph
+from lumpnet.verdict import Proved, Refuted
 from tests.bounds.cases import RELU, chain, linear
-
-MEMORY = 3 << 30
 
 
 def pair(seed: int, k: int) -> tuple[Graph, Graph, Box]:
@@ -52,31 +46,16 @@ def pair(seed: int, k: int) -> tuple[Graph, Graph, Box]:
     return graphs[0], graphs[1], Box(centre - rng.choice([0.1, 1.0]), centre + rng.choice([0.1, 1.0]))
 
 
-def passes(one: Graph, two: Graph, box: Box, bound: float, seconds: float) -> str:
-    """Whether |F - G| > bound somewhere in the box: sat, unsat or unknown."""
-    reals, inputs = Reals(), _same_inputs(one, two)
-    f, g = (_outputs(reals, graph, inputs)[0].reshape(-1) for graph in (one, two))
-    limit = z3.RealVal(Fraction(bound))
-    solver = z3.Solver()
-    solver.set("timeout", int(1000 * seconds))
-    solver.add(*reals.facts)
-    for x, low, high in zip(inputs["x"].reshape(-1), *(e.reshape(-1) for e in box.on(one.inputs[0])), strict=True):
-        solver.add(x >= z3.RealVal(Fraction(float(low))), x <= z3.RealVal(Fraction(float(high))))
-    solver.add(z3.Or([z3.Or(a - b > limit, b - a > limit) for a, b in zip(f, g, strict=True)]))
-    return str(solver.check())
-
-
 def main(seed: int, count: int) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     torch.set_num_threads(1)
-    found: dict[str, list[int]] = {"unsat": [], "sat": [], "unknown": [], "missed": []}
+    found: dict[str, list[int]] = {"agrees": [], "contradicts": [], "unknown": []}
     for k in range(count):
         one, two, box = pair(seed, k)
-        audit = lumpnet.audit(lumpnet.Network(one), lumpnet.Network(two), domain=box, timeout=1.0, jobs=1)
-        assert audit.upper_bound is not None
-        found[passes(one, two, box, audit.upper_bound, 10)].append(k)
-        if audit.lower_bound > 0 and passes(one, two, box, float(np.nextafter(audit.lower_bound, 0)), 10) == "unsat":
-            found["missed"].append(k)
+        networks = lumpnet.Network(one), lumpnet.Network(two)
+        audit = lumpnet.audit(*networks, domain=box, timeout=1.0, jobs=1, lossless=False)
+        opinion = second_opinion(audit, *networks, box, seconds=20)
+        confirmed = isinstance(opinion.above, Proved) and (audit.lower_bound == 0 or isinstance(opinion.below, Refuted))
+        found["contradicts" if opinion.contradiction else "agrees" if confirmed else "unknown"].append(k)
     print(json.dumps(found))
 
 

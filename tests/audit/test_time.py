@@ -1,0 +1,102 @@
+"""Audits end when their time does: no step is begun for which there is no time, and what it would have split stays whole."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import lumpnet
+from lumpnet import Box
+from lumpnet.audit import top1 as classes
+from lumpnet.audit.api import Searching
+from lumpnet.audit.attack import Attack
+from lumpnet.audit.matching import matched
+from lumpnet.audit.search import Boxes, Search
+from lumpnet.bounds.relaxed import pair, tape
+from lumpnet.ir import Graph
+from tests.bounds.cases import RELU, chain, linear
+
+SLOW = 0.1
+"""Seconds that a box takes here."""
+
+
+def two(rng: np.random.Generator) -> tuple[Graph, Graph]:
+    w, v = rng.normal(size=(12, 6)), rng.normal(size=(12, 12))
+    return tuple(chain([6], linear(w + m), RELU, linear(v + m), RELU, linear(v[:2])) for m in (0.0, 0.3))  # type: ignore[return-value]
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    bounded = Search.bounded
+
+    def later(self: Search, low: torch.Tensor, *rest: Any) -> Boxes:
+        time.sleep(SLOW * len(low))
+        return bounded(self, low, *rest)
+
+    monkeypatch.setattr(Search, "bounded", later)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_search_ends_in_time(rng: np.random.Generator, slow: None, jobs: int) -> None:
+    """A step of 16 boxes each would take three seconds; the last one is shortened to what fits."""
+    one, other = two(rng)
+    found = lumpnet.audit(lumpnet.Network(one), lumpnet.Network(other), domain=Box(-3, 3), timeout=2.0, jobs=jobs)
+    assert found.boxes > 4
+    assert found.phases["search"] < 2.6
+    assert found.upper_bound is not None
+    assert found.lower_bound <= found.upper_bound
+
+
+def test_what_is_left_whole_still_counts(rng: np.random.Generator) -> None:
+    """Boxes for which there was no time are neither lost nor better known."""
+    one, other = two(rng)
+    search = Searching(pair(tape(one), tape(other), matched(one, other)), lambda x: (0.0, x[0]))
+    low = torch.full((6,), -1.0, dtype=torch.float64)
+    first = search.bounded(low[None], -low[None], {})
+    many = search.children(first, 0.0)
+    many = search.children(many, 0.0)
+    search.per, search.deadline = 1.0, time.monotonic() + 4.5  # two boxes into halves
+    left = search.children(many, 0.0)
+    assert search.late
+    assert len(many) == 4
+    assert len(left) == 2 * 2 + 2
+    assert torch.equal(left.low[4:], many.low[2:])
+    assert torch.equal(left.bound[4:], many.bound[2:])
+    search.deadline = time.monotonic()
+    assert torch.equal(search.children(many, 0.0).bound, many.bound)
+
+
+def test_an_attack_has_a_part_of_the_time(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = Attack.outputs
+
+    def later(self: Attack, x: torch.Tensor) -> list[torch.Tensor]:
+        time.sleep(0.002 * len(x))
+        return outputs(self, x)
+
+    monkeypatch.setattr(Attack, "outputs", later)
+    one, other = two(rng)
+    found = lumpnet.audit(lumpnet.Network(one), lumpnet.Network(other), domain=Box(-1, 1), timeout=1.0, jobs=1)
+    assert found.lower_bound > 0
+    assert found.phases["attack"] < 1.2
+
+
+def test_top1_ends_in_time(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 boxes at once would take six seconds."""
+    opened = classes._open
+
+    def later(programs: Any, rows: Any, sizes: Any, low: torch.Tensor, high: torch.Tensor) -> Any:
+        time.sleep(SLOW * len(low))
+        return opened(programs, rows, sizes, low, high)
+
+    monkeypatch.setattr(classes, "_open", later)
+    graphs = [chain([4], linear(np.ones((2, 4)), [bias, bias])) for bias in (0.0, 0.5)]
+    attack = Attack(*graphs, {"x": Box(0, 1).on(graphs[0].inputs[0])})
+    began = time.monotonic()
+    found = classes._same(attack, began + 2.0)
+    assert found.verdict == "unknown"
+    assert "time is up" in found.reason
+    assert time.monotonic() - began < 2.6
