@@ -234,6 +234,17 @@ class Reduction:
 
     __str__ = summary
 
+    def save_report(self, path: str | Path, **more: Any) -> None:
+        """Write what is claimed, layer by layer, as one inert HTML file; more as for `lumpnet.report.reduction.page`. Raises `FileError`."""
+        from lumpnet.report.reduction import page
+
+        write_whole(path, [page(self, **more).html().encode()])
+
+    def _repr_html_(self) -> str:
+        from lumpnet.report.reduction import page
+
+        return page(self).fragment()
+
 
 @dataclass(frozen=True, eq=False)
 class AsExecuted:

@@ -34,6 +34,7 @@ DomainText = Annotated[
         help="LO:HI, FILE.json, FILE.vnnlib or ball:CENTER.npy:RADIUS[:LO:HI]: how far apart rounded weights and floating point can take the networks there.",
     ),
 ]
+Report = Annotated[Optional[Path], typer.Option("--report", help="FILE.html: what was found, with pictures, for people.")]  # noqa: UP045
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
 
 
@@ -87,6 +88,7 @@ def reduce(
     require: Annotated[Require, typer.Option(help="exact: decline merges whose weights would be rounded.")] = Require.nearest,
     dtype: Annotated[Optional[Dtype], typer.Option(help="Type of the emitted weights (default: as stored).")] = None,  # noqa: UP045
     domain: DomainText = None,
+    report: Report = None,
     weights: Weights = None,
     input_shape: Shapes = None,
     json: Json = False,
@@ -100,7 +102,7 @@ def reduce(
         given = Given(str(model), weights, input_shape or []).begun()
         from lumpnet.cli.reduce import reduce as run
 
-        raise typer.Exit(run(given, out, certificate, require.value, dtype.value if dtype else None, domain, json=json, quiet=quiet, verbose=verbose))
+        raise typer.Exit(run(given, out, certificate, require.value, dtype.value if dtype else None, domain, report, json=json, quiet=quiet, verbose=verbose))
 
 
 @app.command()
@@ -112,6 +114,7 @@ def audit(
     top1: Annotated[bool, typer.Option("--top1", help="Certify or refute that the predicted class never changes.")] = False,
     data: Annotated[Optional[Path], typer.Option(help="X.npy, examples: what they show is told as well.")] = None,  # noqa: UP045
     timeout: Annotated[float, typer.Option(help="Seconds to search for.")] = 60.0,
+    report: Report = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -119,7 +122,7 @@ def audit(
     from lumpnet.cli.audit import audit as run
 
     with failing_politely():
-        raise typer.Exit(run(model, other, domain, epsilon, top1, data, timeout, json=json, quiet=quiet))
+        raise typer.Exit(run(model, other, domain, epsilon, top1, data, timeout, report, json=json, quiet=quiet))
 
 
 @app.command()

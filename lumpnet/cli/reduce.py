@@ -12,7 +12,7 @@ from rich.table import Table
 from lumpnet.api import AsExecuted, Reduction, beside, verdict_line
 from lumpnet.api import reduce as run
 from lumpnet.bounds import CLAIM
-from lumpnet.cli.console import above, below, count, fail, out, percent, print_json, printable, progress, visible
+from lumpnet.cli.console import above, below, count, fail, out, percent, print_json, printable, progress, reported, visible
 from lumpnet.cli.model import Given
 from lumpnet.domain import read_domain
 from lumpnet.pruning import Pruning
@@ -20,9 +20,19 @@ from lumpnet.quotient.explain import RULES
 
 
 def reduce(
-    given: Given, target: Path, certificate: Path | None, require: str, dtype: str | None, domain: str | None = None, *, json: bool, quiet: bool, verbose: bool
+    given: Given,
+    target: Path,
+    certificate: Path | None,
+    require: str,
+    dtype: str | None,
+    domain: str | None = None,
+    report: Path | None = None,
+    *,
+    json: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> int:
-    """Returns the exit code of the checker's verdict; files are written only for a proved one."""
+    """Returns the exit code of the checker's verdict; networks and certificate are written only for a proved one, the report always."""
     if target.suffix not in (".safetensors", ".onnx"):
         what = "a lumpnet network file or an ONNX model, so its name ends in .safetensors or .onnx"
         fail(f"{target}: the output is {what}. Try: -o {target.with_suffix('.safetensors')}")
@@ -34,6 +44,7 @@ def reduce(
     for path in files:
         if path.is_dir() or not path.parent.is_dir():
             fail(f"{path}: cannot be written. Expected a file in an existing folder. Try: another -o or --certificate.")
+    reported(report, (*given.files(), *files))
     box = None if domain is None else read_domain(domain)
     with progress(not json and not quiet) as tell:
         tell("lift")
@@ -44,6 +55,8 @@ def reduce(
         result.save(target, certificate)
         if target.suffix == ".safetensors" and networks:
             result.original.save(networks[0])
+    if report is not None:
+        result.save_report(report, names=(given.model, target.name, certificate.name), executed=apart, options={"domain": domain})
     if json:
         print_json(result.as_dict() | ({} if apart is None else {"executed": apart.as_dict()}))
         return result.verdict.exit_code
@@ -59,6 +72,8 @@ def reduce(
             out.print(f"vouched for by: {printable(who)}")
         if result.verdict.exit_code == 0:
             out.print(f"wrote {', '.join(printable(p) for p in files[:-1])} and {printable(files[-1])}", soft_wrap=True)
+        if report is not None:
+            out.print(f"report: {printable(report)}", soft_wrap=True)
     out.print(printable(verdict_line(result.verdict)), soft_wrap=True)
     return result.verdict.exit_code
 
