@@ -6,7 +6,7 @@ from lumpnet.report.markup import verbatim
 
 _LIGHT = (
     "--ink:#1b1f24;--paper:#fff;--soft:#f3f5f7;--line:#cfd5dc;--muted:#56606c;--accent:#0072b2;"
-    "--kept:#0072b2;--merged:#d58f00;--constant:#009e73;--unread:#b8578c;--removed:#d55e00;--unsure:#7b8490;"
+    "--kept:#0072b2;--merged:#b97a00;--constant:#009e73;--unread:#b8578c;--removed:#d55e00;--unsure:#7b8490;"
     "--holds:#00694b;--refuted:#b03f00;--unknown:#6a5600;--on:#fff"
 )
 _DARK = (
