@@ -117,7 +117,8 @@ def _not_claimed(found: Audit) -> Iterator[str]:
 
 
 def _interval(found: Audit) -> Markup:
-    observed = None if found.observed is None or found.verdict == "equivalent" else found.observed.largest
+    seen = found.observed
+    observed = None if seen is None or not seen.within.any() or found.verdict == "equivalent" else float(seen.deviations[seen.within].max())
     low, top = below(found.lower_bound), "no upper bound is known" if found.upper_bound is None else f"at most {above(found.upper_bound)}"
     drawn = interval(found.lower_bound, found.upper_bound, observed, found.epsilon)
     return section("The largest difference over the domain lies in this interval", drawn, tag("p", f"At least {low}, {top}.", class_="note"))

@@ -58,10 +58,10 @@ def interval(attained: float, certified: float | None, observed: float | None = 
     parts += [tag("text", "0", x=LEFT, y=60, text_anchor="middle", class_="quiet")] if certified is None or x(certified) > LEFT + 90 else []
     says = f"largest difference: {word} {below(attained)}, {'no upper bound' if certified is None else f'certified {above(certified)}'}"
     keys = [
-        (_swatch("rect", "reached"), "reached by an input: a difference this large exists"),
+        (_swatch("rect", "reached"), "reached by an input: a difference this large exists") if attained > 0 else None,
         (_swatch("rect", "open"), "open: not excluded, not reached") if certified is None or certified > attained else None,
         (_swatch("rect", "free"), "excluded by the certified bound") if certified is not None else None,
-        (_swatch("circle", "constant"), f"largest seen on the data: {observed:.3g}") if observed is not None else None,
+        (_swatch("circle", "constant"), f"largest seen on data in the domain: {observed:.3g}") if observed is not None else None,
         (_swatch("path", "dashed"), f"asked for: {epsilon:g}{'' if epsilon <= top else ' (beyond the picture)'}") if epsilon is not None else None,
     ]
     return joined(svg(WIDTH, 68, says, *parts, class_="chart"), tag("ul", *(tag("li", *key) for key in keys if key), class_="legend"))

@@ -47,7 +47,7 @@ def sizes(before: Size, after: Size, names: tuple[str, str]) -> Markup:
     rows = []
     for field, says in (("units", "hidden units"), ("parameters", "parameters"), ("bytes", "bytes of weights"), ("multiply_adds", "multiply-adds")):
         a, b = getattr(before, field), getattr(after, field)
-        change = percent(a, b) if a >= b else f"+{100 * (b - a) / a:.1f} %" if a else "-"
+        change = "same" if a == b else percent(a, b) if a > b else f"+{100 * (b - a) / a:.1f} %" if a else "-"
         rows.append((says, count(a), count(b), change, tag("div", bars(a, b), class_="bar")))
     return section("Sizes", tag("div", table(("", *names, "change", ""), rows, numbers=(1, 2, 3)), class_="sizes"))
 

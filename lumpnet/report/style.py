@@ -39,6 +39,7 @@ font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif
 .lumpnet dt{{color:var(--muted)}}
 .lumpnet dd{{margin:0;min-width:0}}
 .lumpnet ul{{margin:.3rem 0;padding-left:1.2rem}}
+.lumpnet dd>ul{{margin:0}}
 .lumpnet .wide{{overflow-x:auto}}
 .lumpnet table{{border-collapse:collapse;width:100%;margin:.3rem 0;background:none}}
 .lumpnet th,.lumpnet td{{padding:.25rem .6rem .25rem 0;text-align:left;border:0;border-bottom:1px solid var(--line);vertical-align:top;background:none}}
@@ -47,7 +48,8 @@ font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif
 .lumpnet td:last-child:has(.bar){{width:38%;min-width:5rem}}
 .lumpnet code,.lumpnet .hash{{font-family:ui-monospace,"DejaVu Sans Mono",monospace;font-size:.86em}}
 .lumpnet .hash{{word-break:break-all}}
-.lumpnet bdi.name{{font-weight:600}}
+.lumpnet bdi.name{{font-weight:600;display:inline-block;max-width:100%;overflow:hidden;vertical-align:bottom}}
+.lumpnet section,.lumpnet header{{overflow:clip}}
 .lumpnet bdi.name,.lumpnet p,.lumpnet dd,.lumpnet li{{overflow-wrap:anywhere}}
 .lumpnet details{{margin:.3rem 0}}
 .lumpnet summary{{cursor:pointer;color:var(--accent)}}
@@ -85,7 +87,9 @@ font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif
 .lumpnet .sides{{grid-template-columns:1fr}}
 .lumpnet td:last-child:has(.bar){{width:24%;min-width:4rem}}
 .lumpnet .sizes td:last-child,.lumpnet .sizes th:last-child{{display:none}}
-.lumpnet th,.lumpnet td{{padding-right:.4rem}}
+.lumpnet table{{font-size:.9rem}}
+.lumpnet th,.lumpnet td{{padding-right:.35rem}}
+.lumpnet td:first-child{{min-width:4.5rem}}
 }}
 @media print{{
 .lumpnet main{{max-width:none;padding:0}}

@@ -51,7 +51,7 @@ def layered(depth: int, width: int = 6, seed: int = 0) -> Graph:
     """Linear layers and ReLUs on 16 inputs; unit 1 is twice unit 0, unit 2 is constant, nobody reads unit 3."""
     rng, before, layers = np.random.default_rng(seed), 16, []
     for _ in range(depth):
-        weight, bias = rng.integers(-3, 4, size=(width, before)) / 4.0, rng.integers(-3, 4, size=width) / 4.0
+        weight, bias = rng.integers(-1, 4, size=(width, before)) / 8.0, rng.integers(0, 4, size=width) / 4.0
         weight[1], bias[1], weight[2], bias[2] = 2 * weight[0], 2 * bias[0], 0, 1
         weight[:, 3] = 0 if layers else weight[:, 3]
         layers += [linear(weight, bias), RELU]
