@@ -61,21 +61,28 @@ def _sentence(found: Audit) -> str:
     if found.verdict == "refuted" and found.top1 is not None and found.top1.classes is not None:
         one, two = found.top1.classes
         return f"It is false that the predicted class never changes: at one input of the domain class {one} becomes class {two}."
-    return f"Not decided: {found.reason}." if found.verdict == "unknown" else f"{found.reason}."
+    return f"Not decided: {found.reason.rstrip('.')}." if found.verdict == "unknown" else f"{found.reason.rstrip('.')}."
 
 
 def _claims(found: Audit, about: About | None) -> Markup:
     top = None if found.upper_bound is None else f"no output differs by more than {above(found.upper_bound)}"
     low = f"at one input some output differs by at least {below(found.lower_bound)}" if found.lower_bound > 0 else None
     claimed = ["the same real function, for every input"] if found.verdict == "equivalent" else [text for text in (top, low, _top1(found)) if text is not None]
+    proofs = list(_proofs(found))
     rows = [
         ("claimed", items(claimed) if claimed else "nothing"),
         ("asked", f"whether every output stays within {found.epsilon:g}" if found.epsilon is not None else None),
-        ("for which inputs", None if about is None or not about.ends else domain_words(about.ends)),
-        ("proved by", items(_proofs(found))),
+        ("for which inputs", _inputs(found, about)),
+        ("proved by", items(proofs) if proofs else None),
         ("not claimed", items(_not_claimed(found))),
     ]
     return section("What is claimed", facts(rows))
+
+
+def _inputs(found: Audit, about: About | None) -> object:
+    if found.verdict == "equivalent":
+        return "every input; the domain played no part"
+    return None if about is None or not about.ends else domain_words(about.ends)
 
 
 def _proofs(found: Audit) -> Iterator[str]:

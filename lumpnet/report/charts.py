@@ -108,7 +108,9 @@ def way(steps: Sequence[tuple[str, float | None, str]]) -> Markup:
             rows.append((joined(name(operator), _small(note)), "unknown", _step(0, 0)))
             continue
         part = share / whole if whole else 0.0
-        rows.append((joined(name(operator), _small(note)), f"{above(share)} ({part:.0%})" if whole else "0", _step(so_far / whole if whole else 0.0, part)))
+        rows.append(
+            (joined(name(operator), _small(note)), f"{above(share)} ({_percent(part)})" if whole else "0", _step(so_far / whole if whole else 0.0, part))
+        )
         so_far += share
     rest = steps[ROWS:]
     if rest:
@@ -117,6 +119,10 @@ def way(steps: Sequence[tuple[str, float | None, str]]) -> Markup:
         rows.append(("all together", above(whole), _step(0, 1 if whole else 0)))
     body = [[what, number, tag("div", bar, class_="bar")] for what, number, bar in rows]
     return table(("enters at (input first)", "adds", "so far"), body, numbers=(1,))
+
+
+def _percent(part: float) -> str:
+    return "<1%" if 0 < part < 0.005 else f"{part:.0%}"
 
 
 def _small(note: str) -> Markup | None:

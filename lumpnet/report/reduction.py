@@ -99,7 +99,6 @@ def _not_claimed(result: Reduction, executed: AsExecuted | None) -> Iterator[str
 
 def _executed(apart: AsExecuted) -> Markup:
     overflowed = apart.observed is not None and math.isinf(apart.observed)
-    seen = 0.0 if apart.observed is None or overflowed else apart.observed
     rows = [
         ("certified", prose(apart.reason) if apart.bound is None else f"at most {above(apart.bound)} apart"),
         ("observed", _seen(apart, overflowed)),
@@ -107,7 +106,8 @@ def _executed(apart: AsExecuted) -> Markup:
         ("assumed", apart.original.assumes or apart.reduced.assumes or None),
     ]
     lead = f"Equal functions still round differently in {apart.dtype}: how far apart two executions can be on the domain."
-    return section("As executed", interval(seen, apart.bound, word="observed"), facts(rows), lead=lead)
+    drawn = None if apart.observed is None or overflowed else interval(apart.observed, apart.bound, word="observed")
+    return section("As executed", drawn, facts(rows), lead=lead)
 
 
 def _seen(apart: AsExecuted, overflowed: bool) -> str:
@@ -129,7 +129,7 @@ def _layers(result: Reduction) -> Markup:
     graph = result.original.graph
     found = [_layer(result, site) for site in counted(sites(graph), graph.outputs)]
     lead = "One mark for each hidden unit, in the order of the original's weights."
-    nothing = None if any(result.rules.values()) else tag("p", "No exact redundancy was found: every unit is needed.")
+    nothing = None if any(result.rules.values()) else tag("p", "No exact redundancy was found.")
     return section("Layer by layer", nothing, layers(found), lead=lead)
 
 
@@ -146,7 +146,7 @@ def _layer(result: Reduction, site: Site) -> Layer:
     if sum(rules.values()) == site.units:  # what is left of the layer are stored constants
         marks = np.where(marks == KEPT, CONSTANT, marks)
     note = ", ".join(f"{count(rules[rule])} {rule}" for rule in RULES[2:] if rules.get(rule))
-    return Layer(where, site.node.kind, marks, merges, note)
+    return Layer(where, site.node.kind, marks, merges, f"of these: {note}" if note else "")
 
 
 def _merges(lumping: Lumping, marks: Any) -> Iterator[str]:

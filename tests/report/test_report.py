@@ -153,6 +153,34 @@ def test_the_verdict_of_an_audit_stands_first_in_words() -> None:
         assert says in words(audits.page(audit).sections[0])
 
 
+def test_what_holds_for_every_input_is_not_tied_to_the_domain() -> None:
+    found = replace(audited(), verdict="equivalent", upper_bound=0.0, lower_bound=0.0, witness=None)
+    claims = words(audits.page(found).sections[1])
+    assert "every input; the domain played no part" in claims
+    assert "between 0 and 1" not in claims
+    assert "anything outside of the domain" not in claims
+    assert "every entry of x (1 x 8 x 8) between 0 and 1" in words(audits.page(audited()).sections[1])
+
+
+def test_only_examples_of_the_domain_stand_in_the_interval() -> None:
+    """The others may well be beyond the certified bound."""
+    seen = audited().observed
+    assert seen is not None
+    none = replace(audited(), observed=replace(seen, within=np.zeros(60, dtype=bool)))
+    inside = float(seen.deviations[seen.within].max())
+    assert f"largest seen on data in the domain: {inside:.3g}" in words(audits._interval(audited()))
+    assert "seen" not in words(audits._interval(none))
+
+
+def test_an_overflow_is_no_small_difference() -> None:
+    apart = demo().executed(lumpnet.Box(0, 1))
+    assert "observed " in words(reduction._executed(apart))
+    for observed, says in ((float("inf"), "one overflows where the other does not"), (None, "the networks could not be run here")):
+        section = reduction._executed(replace(apart, observed=observed))
+        assert says in words(section)
+        assert "<svg" not in section
+
+
 def test_an_unknown_upper_end_is_not_drawn_as_one() -> None:
     open_ended = replace(audited(), upper_bound=None, verdict="unknown", reason="no bound")
     page = words("".join(audits.page(open_ended).sections))
