@@ -238,6 +238,17 @@ class Reduction:
 
     __str__ = summary
 
+    def save_report(self, path: str | Path, **more: Any) -> None:
+        """Write what is claimed, layer by layer, as one inert HTML file; more as for `lumpnet.report.reduction.page`. Raises `FileError`."""
+        from lumpnet.report.reduction import page
+
+        write_whole(path, [page(self, **more).html().encode()])
+
+    def _repr_html_(self) -> str:
+        from lumpnet.report.reduction import page
+
+        return page(self).fragment()
+
 
 @dataclass(frozen=True, eq=False)
 class AsExecuted:
@@ -300,6 +311,8 @@ def _no_bound(verdict: Verdict, real: float | None, one: Executed, two: Executed
     """Why the two bounds do not add up to one, or None where they do."""
     if not isinstance(verdict, Proved):
         return "no bound: the networks are not proved equal"
+    if verdict.claim != "exact" and real is None:
+        return "no bound: units were merged that are not equal, and what that changes is not bounded on this domain"
     if verdict.rounding != "none" and real is None:
         return "no bound: weights of the reduced network are rounded (rounding nearest), and what that changes is not bounded on this domain"
     return next((f"{which}: {e.reason}" for which, e in (("original", one), ("reduced", two)) if e.reason), None)

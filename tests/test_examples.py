@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.report.browser import CHROMIUM
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
@@ -35,3 +37,15 @@ def test_audit_pruners(tmp_path: Path) -> None:
         assert 0 <= float(seen) <= float(certified)
     assert float(rows["exact lumping"][2]) < 1e-6
     assert float(rows["random"][1]) > 1
+
+
+def test_report(tmp_path: Path) -> None:
+    picture = ["--picture", str(tmp_path / "report.png")] if (CHROMIUM or "").endswith("/chromium") else []
+    command = [sys.executable, str(EXAMPLES / "report.py"), "--seconds", "0.5", "--out", str(tmp_path / "report.html"), *picture]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "bounded: no output differs by more than" in done.stdout
+    assert "Seen on the data" in (tmp_path / "report.html").read_text()
+    for path in (EXAMPLES / "report.png", *([tmp_path / "report.png"] if picture else [])):
+        assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+        assert path.stat().st_size < 150_000

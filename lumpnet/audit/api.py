@@ -27,10 +27,10 @@ from lumpnet.audit.search import Boxes, Search, State, joined, single_threaded
 from lumpnet.audit.shares import Parts, by_unit, shares
 from lumpnet.audit.top1 import Top1, classifier, top1
 from lumpnet.bounds import execution_dtype
-from lumpnet.bounds.relaxed import Evaluation, Program, pair, tape
+from lumpnet.bounds.relaxed import Evaluation, Match, Program, pair, tape
 from lumpnet.domain import Box, Domain, boxes
 from lumpnet.errors import DomainError, LumpnetError, NoBound
-from lumpnet.ir import FLOATS, Graph
+from lumpnet.ir import FLOATS, Graph, write_whole
 from lumpnet.verdict import Proved
 
 Array = np.ndarray[Any, Any]
@@ -45,16 +45,33 @@ MODERATE = 1 << 17
 """Parameters up to which exact lumping is tried."""
 UNITS = 5
 """Units whose shares are told."""
+FLIPS = 8
+"""Examples kept whose class changes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Flip:
+    """An example, without its batch axis, whose top-1 class is another one in the other network."""
+
+    index: int
+    x: Array
+    classes: tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """What given examples showed, both networks executed in float64: evidence, not proof."""
+    """What given examples showed, both networks executed in float64: evidence, not proof.
+
+    `deviations` and `within` (whether it lies in the domain) by example; `flipped`: the first examples whose class changes.
+    """
 
     examples: int
     inside: int
     largest: float
     flips: int | None
+    deviations: Array = field(default_factory=lambda: np.zeros(0))
+    within: Array = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    flipped: tuple[Flip, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {"examples": self.examples, "inside": self.inside, "largest": self.largest, "flips": self.flips}
@@ -111,6 +128,18 @@ class Lossless:
 
 
 @dataclass(frozen=True, eq=False)
+class About:
+    """What an audit was of: names without folders, both networks, the ends of every input, how units were matched, what changed, what was asked."""
+
+    names: tuple[str, str]
+    networks: tuple[Network, Network]
+    ends: Mapping[str, tuple[Array, Array]]
+    match: Match
+    changes: tuple[Residual, ...]
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
 class Audit:
     """How far two networks can be apart on a domain: `lower_bound <= max |F - G| <= upper_bound`, over all inputs and outputs, in real arithmetic.
 
@@ -133,6 +162,7 @@ class Audit:
     observed: Observed | None = None
     phases: dict[str, float] = field(default_factory=dict)
     lossless: Lossless | None = None
+    about: About | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The object that `lumpnet audit --json` prints."""
@@ -167,6 +197,17 @@ class Audit:
         return "\n".join(lines)
 
     __str__ = summary
+
+    def save_report(self, path: str | Path, **more: Any) -> None:
+        """Write all of this as one inert HTML file; more as for `lumpnet.report.audits.page`. Raises `FileError`."""
+        from lumpnet.report.audits import page
+
+        write_whole(path, page(self, **more).html().encode())
+
+    def _repr_html_(self) -> str:
+        from lumpnet.report.audits import page
+
+        return page(self).fragment()
 
     def line(self) -> str:
         """One line: what holds, or why nothing is claimed."""
@@ -279,13 +320,17 @@ def audit(
         raise ValueError(f"epsilon is {epsilon!r}: use a number of 0 or more")
     began = time.monotonic()
     examples = example_inputs if example_inputs is not None else _examples(model, other, domain)
-    networks = [as_network(m, examples) for m in (model, other)]
+    networks = as_network(model, examples), as_network(other, examples)
     one, two = (network.graph for network in networks)
     _comparable(one, two)
     if top1:
         classifier(one)
     with single_threaded():
-        found = _Run(one, two, domain, epsilon, top1, timeout, seed, jobs or len(os.sched_getaffinity(0)), progress, began).audit(data)
+        run = _Run(one, two, domain, epsilon, top1, timeout, seed, jobs or len(os.sched_getaffinity(0)), progress, began)
+        found = run.audit(data)
+    options = {"epsilon": epsilon, "top1": top1, "timeout": timeout, "seed": seed}
+    changes = tuple(residuals(one, two, run.match))
+    found = replace(found, about=About((_named(model, "the original"), _named(other, "the other network")), networks, run.ends, run.match, changes, options))
     if not lossless:
         return found
     alone, seconds = _lossless(*networks), round(time.monotonic() - began, 3)
@@ -348,6 +393,11 @@ class Searching(Search):
 
 class _Late(Exception):
     """Time for nothing more."""
+
+
+def _named(model: Model, otherwise: str) -> str:
+    """What people call a model: its file without folders, or its class."""
+    return Path(model).name if isinstance(model, str | Path) else type(model).__name__ if isinstance(model, nn.Module) else otherwise
 
 
 class _Run:
@@ -492,16 +542,17 @@ class _Run:
         if data.dtype.kind not in "fiu" or data.ndim < 1 or data.size != len(data) * low.size or not len(data) or not np.isfinite(data).all():
             raise DomainError("data", f"{data.dtype} of shape {data.shape}", f"finite numbers of shape (N, {', '.join(map(str, low.shape))})")
         x = torch.from_numpy(data.reshape(len(data), -1).astype(low.dtype).astype(np.float64))
-        inside = int(((x >= self.attack.space.low) & (x <= self.attack.space.high)).all(1).sum())
+        within = ((x >= self.attack.space.low) & (x <= self.attack.space.high)).all(1).numpy()
         if not self.attack.modules:
             raise DomainError("data", "torch cannot run these networks", "operators that PyTorch has", "leave the data out")
-        largest, flips = 0.0, 0
         with torch.no_grad():
-            for part in torch.split(x, 256):
-                f, g = self.attack.outputs(part)
-                largest, flips = max(largest, float((f - g).abs().max())), flips + int((f.argmax(1) != g.argmax(1)).sum())
+            answers = [self.attack.outputs(part) for part in torch.split(x, 256)]
+        deviations = torch.cat([(f - g).abs().amax(1) for f, g in answers]).numpy()
+        classes = torch.cat([torch.stack([f.argmax(1), g.argmax(1)], 1) for f, g in answers]).numpy()
+        changed = np.flatnonzero(classes[:, 0] != classes[:, 1])
         rows = len(self.one.outputs) == 1 and len(self.one.value(self.one.outputs[0]).shape) == 2
-        return Observed(len(x), inside, largest, flips if rows else None)
+        flipped = tuple(Flip(int(k), x[k].numpy().reshape(low.shape), (int(classes[k, 0]), int(classes[k, 1]))) for k in changed[:FLIPS] if rows)
+        return Observed(len(x), int(within.sum()), float(deviations.max()), len(changed) if rows else None, deviations, within, flipped)
 
     def _left(self) -> float:
         return max(0.0, self.timeout - (time.monotonic() - self.began))
@@ -558,4 +609,4 @@ def _examples(model: Model, other: Model, domain: Domain) -> Any:
     raise LumpnetError(where, "a module without example inputs", "a batch of example inputs, or a domain of arrays", hint)
 
 
-__all__ = ["Audit", "Lossless", "Observed", "Source", "audit"]
+__all__ = ["About", "Audit", "Flip", "Lossless", "Observed", "Source", "audit"]

@@ -34,6 +34,7 @@ DomainText = Annotated[
         help="LO:HI, FILE.json, FILE.vnnlib or ball:CENTER.npy:RADIUS[:LO:HI]: how far apart rounded weights and floating point can take the networks there.",
     ),
 ]
+Report = Annotated[Optional[Path], typer.Option("--report", help="FILE.html: what was found, with pictures, for people.")]  # noqa: UP045
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
 
 
@@ -90,6 +91,7 @@ def reduce(
     tolerance: Annotated[Optional[float], typer.Option(help="Merge what is nearly redundant: units that change by at most this share.")] = None,  # noqa: UP045
     budget: Annotated[Optional[float], typer.Option(help="Merge as long as no output is certified to change by more than this.")] = None,  # noqa: UP045
     size: Annotated[Optional[float], typer.Option(help="Merge until at most this share of the hidden units is left.")] = None,  # noqa: UP045
+    report: Report = None,
     weights: Weights = None,
     input_shape: Shapes = None,
     json: Json = False,
@@ -104,7 +106,9 @@ def reduce(
         from lumpnet.cli.reduce import reduce as run
 
         near = {"tolerance": tolerance, "budget": budget, "size": size}
-        raise typer.Exit(run(given, out, certificate, require.value, dtype.value if dtype else None, domain, near, json=json, quiet=quiet, verbose=verbose))
+        raise typer.Exit(
+            run(given, out, certificate, require.value, dtype.value if dtype else None, domain, near, report, json=json, quiet=quiet, verbose=verbose)
+        )
 
 
 @app.command()
@@ -116,6 +120,7 @@ def audit(
     top1: Annotated[bool, typer.Option("--top1", help="Certify or refute that the predicted class never changes.")] = False,
     data: Annotated[Optional[Path], typer.Option(help="X.npy, examples: what they show is told as well.")] = None,  # noqa: UP045
     timeout: Annotated[float, typer.Option(help="Seconds to search for.")] = 60.0,
+    report: Report = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -123,7 +128,7 @@ def audit(
     from lumpnet.cli.audit import audit as run
 
     with failing_politely():
-        raise typer.Exit(run(model, other, domain, epsilon, top1, data, timeout, json=json, quiet=quiet))
+        raise typer.Exit(run(model, other, domain, epsilon, top1, data, timeout, report, json=json, quiet=quiet))
 
 
 @app.command()

@@ -14,7 +14,7 @@ import numpy as np
 
 from lumpnet.audit.api import Audit, above, below, short
 from lumpnet.audit.api import audit as run
-from lumpnet.cli.console import count, fail, out, print_json, printable, progress, visible
+from lumpnet.cli.console import count, fail, out, print_json, printable, progress, reported, visible
 from lumpnet.domain import read_array, read_domain
 from lumpnet.ir import write_whole
 
@@ -23,12 +23,25 @@ SHOWN = 8
 """Operators whose residuals are printed."""
 
 
-def audit(model: Path, other: Path, domain: str, epsilon: float | None, top1: bool, data: Path | None, timeout: float, *, json: bool, quiet: bool) -> int:
+def audit(
+    model: Path,
+    other: Path,
+    domain: str,
+    epsilon: float | None,
+    top1: bool,
+    data: Path | None,
+    timeout: float,
+    report: Path | None = None,
+    *,
+    json: bool,
+    quiet: bool,
+) -> int:
     """Returns the exit code of the verdict; the witness of a refutation is saved beside OTHER."""
     if epsilon is not None and not (math.isfinite(epsilon) and epsilon >= 0):
         fail(f"--epsilon {epsilon}: Expected a number of 0 or more. Try: --epsilon 0.001")
     if not (math.isfinite(timeout) and timeout > 0):
         fail(f"--timeout {timeout}: Expected seconds. Try: --timeout 60")
+    reported(report, [path for path in (model, other, data) if path is not None])
     box = read_domain(domain)
     examples = None if data is None else read_array(str(data))
     with progress(not json and not quiet) as tell:
@@ -39,11 +52,15 @@ def audit(model: Path, other: Path, domain: str, epsilon: float | None, top1: bo
         tell("lift, attack")
         found = run(model, other, domain=box, epsilon=epsilon, top1=top1, data=examples, timeout=timeout, progress=told)
     saved = _save(found, other)
+    if report is not None:
+        found.save_report(report, options={"domain": domain, "data": data})
     if json:
         print_json(found.as_dict() | {"witness_file": None if saved is None else str(saved)})
         return EXIT[found.verdict]
     if not quiet:
         _print(found)
+        if report is not None:
+            out.print(f"report: {printable(report)}", soft_wrap=True)
     out.print(printable(found.line()), soft_wrap=True)
     if saved is not None:
         out.print(f"witness saved as {printable(saved)}", soft_wrap=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
@@ -15,11 +16,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from lumpnet.errors import LumpnetError
+from lumpnet.figures import above, below, count, percent, visible
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 USAGE = 2
+__all__ = ["above", "below", "count", "err", "fail", "failing_politely", "out", "percent", "print_json", "printable", "progress", "reported", "visible"]
 
 
 @contextmanager
@@ -53,34 +56,18 @@ def print_json(data: Any) -> None:
     sys.stdout.write(json.dumps(data, indent=2, sort_keys=False, allow_nan=False) + "\n")
 
 
-def visible(text: object) -> str:
-    """Names come from files: control characters are shown, not obeyed."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(text))
-
-
 def printable(text: object) -> str:
     """`visible`, for rich: what looks like markup is none."""
     return escape(visible(text))
 
 
-def count(value: int) -> str:
-    return f"{value:,}"
-
-
-def above(value: float) -> str:
-    """Three digits, rounded up."""
-    return _three(value, ROUND_CEILING)
-
-
-def below(value: float) -> str:
-    """Three digits, rounded down."""
-    return _three(value, ROUND_FLOOR)
-
-
-def _three(value: float, rounding: str) -> str:
-    rounded = float(Context(prec=3, rounding=rounding).create_decimal(Decimal(value)))
-    return f"{rounded:,.0f}" if 1000 <= rounded < 1e6 else f"{rounded:.3g}"
-
-
-def percent(before: int, after: int) -> str:
-    return f"-{100 * (before - after) / before:.1f} %" if before else "-"
+def reported(report: Path | None, others: Iterable[Path]) -> None:
+    """Refuse a report that could not be written, or that would overwrite another file of the command."""
+    if report is None:
+        return
+    if report.suffix.lower() not in (".html", ".htm"):
+        fail(f"{report}: the report is a web page, so its name ends in .html. Try: --report {report.with_suffix('.html')}")
+    if report.is_dir() or not report.parent.is_dir():
+        fail(f"{report}: cannot be written. Expected a file in an existing folder. Try: another --report.")
+    if os.path.realpath(report) in {os.path.realpath(path) for path in others}:
+        fail(f"{report}: the report would overwrite another file of this command. Try: another --report.")

@@ -15,7 +15,7 @@ from rich.table import Table
 from lumpnet.api import AsExecuted, Reduction, beside, verdict_line
 from lumpnet.api import reduce as run
 from lumpnet.bounds import CLAIM
-from lumpnet.cli.console import above, below, count, fail, out, percent, print_json, printable, progress, visible
+from lumpnet.cli.console import above, below, count, fail, out, percent, print_json, printable, progress, reported, visible
 from lumpnet.cli.model import Given
 from lumpnet.domain import read_domain
 from lumpnet.lump.relaxed import Goal
@@ -31,12 +31,13 @@ def reduce(
     dtype: str | None,
     domain: str | None = None,
     near: Mapping[str, Any] = MappingProxyType({}),
+    report: Path | None = None,
     *,
     json: bool,
     quiet: bool,
     verbose: bool,
 ) -> int:
-    """Returns the exit code of the checker's verdict; files are written only for a proved one."""
+    """Returns the exit code of the checker's verdict; networks and certificate are written only for a proved one, the report always."""
     if target.suffix not in (".safetensors", ".onnx"):
         what = "a lumpnet network file or an ONNX model, so its name ends in .safetensors or .onnx"
         fail(f"{target}: the output is {what}. Try: -o {target.with_suffix('.safetensors')}")
@@ -52,6 +53,7 @@ def reduce(
         _ = Goal(**near) if any(x is not None for x in near.values()) else None
     except ValueError as problem:
         fail(f"--tolerance, --budget and --size: {problem}")
+    reported(report, (*given.files(), *files))
     box = None if domain is None else read_domain(domain)
     with progress(not json and not quiet) as tell:
         tell("lift")
@@ -62,6 +64,8 @@ def reduce(
         result.save(target, certificate)
         if target.suffix == ".safetensors" and networks:
             result.original.save(networks[0])
+    if report is not None:
+        result.save_report(report, names=(given.model, target.name, certificate.name), executed=apart, options={"domain": domain})
     if json:
         print_json(result.as_dict() | ({} if apart is None else {"executed": apart.as_dict()}))
         return result.verdict.exit_code
@@ -73,17 +77,19 @@ def reduce(
             for line in textwrap.wrap(f"{what} an output {visible(result.moved)}", max(40, out.width)):
                 out.print(printable(line), soft_wrap=True)
         if apart is not None:
-            print_executed(apart, str(domain))
+            print_executed(apart, str(domain), result.certificate.moved is not None)
         for who in getattr(result.verdict, "vouched_by", ()):
             out.print(f"vouched for by: {printable(who)}")
         if result.verdict.exit_code == 0:
             out.print(f"wrote {', '.join(printable(p) for p in files[:-1])} and {printable(files[-1])}", soft_wrap=True)
+        if report is not None:
+            out.print(f"report: {printable(report)}", soft_wrap=True)
     out.print(printable(verdict_line(result.verdict)), soft_wrap=True)
     return result.verdict.exit_code
 
 
-def print_executed(apart: AsExecuted, domain: str) -> None:
-    """What floating point adds to the equality: certified above, observed below."""
+def print_executed(apart: AsExecuted, domain: str, near: bool) -> None:
+    """What floating point adds to the equality, or, of units that are only nearly redundant, to the bound: certified above, observed below."""
     off = [f"the {which} at most {above(e.bound)} off" for which, e in (("original", apart.original), ("reduced", apart.reduced)) if e.bound is not None]
     certified = apart.reason or f"at most {above(apart.bound or 0.0)} apart"
     out.print(f"executed in {apart.dtype} on {printable(domain)}, the two networks round differently:")
@@ -93,7 +99,8 @@ def print_executed(apart: AsExecuted, domain: str) -> None:
         _entry("for", CLAIM)
     for assumed in sorted({a for a in (apart.original.assumes, apart.reduced.assumes) if a and off}):
         _entry("assumed", assumed)
-    _entry("merged", "the same units as without a domain: what is claimed of the real functions is claimed for every input")
+    same = "the same units as without a domain: what is claimed of the real functions is claimed for every input"
+    _entry("merged", "units that are only nearly redundant: what is claimed of the real functions is claimed on the domain" if near else same)
     out.print()
 
 

@@ -82,6 +82,8 @@ def second_opinion(verdict: Verdict, original: bytes, reduced: bytes, certificat
     A proof stays one unless Z3 contradicts it: a refuted node obligation makes it `Unknown`, a replayed difference of networks whose weights
     were not rounded makes it `Refuted`. Z3 never turns another verdict into a proof. Nothing is raised.
     """
+    if _bounded(certificate):  # the questions are about equality
+        return replace(verdict, vouched_by=(*verdict.vouched_by, "Z3 was not asked about a bound")) if isinstance(verdict, Proved) else verdict
     rounding = _rounding(certificate)
     started = time.monotonic()
     try:
@@ -121,6 +123,13 @@ def _within(finding: dict[str, Any], bound: float, ends: Mapping[str, Mapping[st
         return Unknown(f"Z3: {finding.get('reason', 'no reason given')}")
     witness = farther(paths[0], paths[1], finding.get("inputs"), Fraction(bound), ends)
     return Unknown("Z3: an input that exact arithmetic does not confirm") if witness is None else Refuted(_told(witness), "bound", witness)
+
+
+def _bounded(certificate: bytes) -> bool:
+    try:
+        return loads(certificate).verdict != "exact"
+    except LumpnetError:
+        return False
 
 
 def _rounding(certificate: bytes) -> str | None:
