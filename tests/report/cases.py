@@ -98,9 +98,14 @@ def audited() -> Audit:
     """The demo's network against one with half of its units, on made-up images."""
     network = lumpnet.Network.load(DEMO)
     other = lumpnet.prune(network, method="random", keep=0.5).network
-    data = np.random.default_rng(2).uniform(-0.1, 1, size=(60, 1, 8, 8)).astype(np.float32)
-    data[:30] = data[:30].clip(0, 1)
-    return lumpnet.audit(network, other, domain=lumpnet.Box(0, 1), data=data, timeout=1)
+    return lumpnet.audit(network, other, domain=lumpnet.Box(0, 1), data=images(), timeout=1)
+
+
+def images() -> np.ndarray:
+    """60 made-up images, the first 30 inside of the domain 0:1."""
+    made = np.random.default_rng(2).uniform(-0.1, 1, size=(60, 1, 8, 8)).astype(np.float32)
+    made[:30] = made[:30].clip(0, 1)
+    return made
 
 
 @cache

@@ -26,7 +26,7 @@ from lumpnet.report.page import POLICY
 from lumpnet.report.pictures import SIDE, picture, pixels, shrunk
 from lumpnet.report.style import _DARK, _LIGHT, STYLE
 from lumpnet.testing import FAMILIES, planted
-from tests.report.cases import DEMO, HOSTILE, POINTS, audited, changed, demo, hostile_pages, layered
+from tests.report.cases import DEMO, HOSTILE, POINTS, audited, changed, demo, hostile_pages, images, layered
 
 ELEMENTS = {
     "html", "head", "meta", "title", "style", "body", "main", "header", "section", "div", "h1", "h2", "h3", "p", "span", "bdi", "code", "dl", "dt", "dd",
@@ -242,7 +242,9 @@ def test_the_largest_difference_and_the_data_are_told() -> None:
     assert f"certified {above(found.upper_bound or 0)}" in page
     assert f"{found.observed.inside} examples in the domain" in page
     assert f"{found.observed.flips} of 60 examples change their predicted class" in page
+    assert found.observed.flipped
     for flip in found.observed.flipped:
+        assert (flip.x == images()[flip.index]).all()
         assert f"example {flip.index}: {flip.classes[0]} becomes {flip.classes[1]}" in page
 
 
@@ -316,6 +318,7 @@ def test_a_large_report_stays_small_and_says_what_it_left_out(rng: np.random.Gen
     assert len(drawn) < 1_500_000
     assert "236 more layers are not drawn" in drawn
     assert "476 more, not listed" in drawn
+    assert drawn.count("<li>into</li>") == marks.LAYERS * marks.NAMED
     assert "Each of the 32 columns stands for about 3,125 neighbouring units" in drawn
     image = picture(rng.uniform(size=(3, 224, 224)), 0, 1)
     assert len(image) < 400_000
