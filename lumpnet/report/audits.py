@@ -176,10 +176,7 @@ def _way(found: Audit) -> Markup | None:
     order = {} if found.about is None else {node.name: k for k, node in enumerate(found.about.networks[0].graph.nodes)}
     steps = [(s.operator, s.share, str(s).partition(", ")[2]) for s in sorted(found.residuals, key=lambda s: order.get(s.operator, 0))]
     unknown = sum(share is None for _, share, _ in steps)
-    lead = (
-        "What each operator's change adds to one linear bound over the whole domain, before it was split into boxes. "
-        "What became a constant on the way is counted nowhere, so the sum is not the bound."
-    )
+    lead = "The certified bound, dealt out to the operators whose changes it comes from, in proportion to what they add to one bound over the whole domain."
     if unknown:
         lead = f"{'There is no bound, so the shares are' if unknown == len(steps) else f'{count(unknown)} shares are'} not known."
     return section("Where the difference enters, on its way to the output", way(steps), lead=lead)

@@ -60,10 +60,14 @@ def test_only_what_differs_has_a_share(rng: np.random.Generator) -> None:
                 row[unit if k == place else 0] = move * (k == place)
                 steps += [linear(w, b + row), RELU]
             graphs.append(chain([4], *steps[:-1]))
-        (source,) = audited(*graphs).residuals
+        found = audited(*graphs)
+        (source,) = found.residuals
         assert source.operator == f"v{2 * place}"
         assert source.change is not None
         assert source.change.units == (unit,)
+        if (found.upper_bound or 0) < 1e-9:  # behind a function that is flat on all of the box
+            assert not source.worst
+            continue
         assert [k for k, _ in source.worst] == [unit]
         assert source.worst[0][1] == pytest.approx(source.share)
 

@@ -109,6 +109,7 @@ def test_curves_that_do_not_bend(name: str, monkeypatch: pytest.MonkeyPatch, see
     middle: Layer = (name, {"approximate": "none"} if name == "gelu" else {}, {})
     cases = pairs(seed, 8, middle)
     assert contradictions(cases, seed) == 0
+    cases += pairs(1, 8, middle)
     monkeypatch.setattr(relax, "BENDS", dict.fromkeys(relax.BENDS, 0.0))
     monkeypatch.setattr(relax, "MARGIN", 0.0)
     monkeypatch.setattr(relax, "_PARTS", 2)
@@ -149,7 +150,8 @@ def test_product_with_one_corner_left_out(monkeypatch: pytest.MonkeyPatch, seed:
     from lumpnet.testing.draft import Draft
 
     cases = []
-    for _ in range(4):
+    for k in range(8):
+        rng = np.random.default_rng(k) if k >= 4 else rng
         graphs, w = [], rng.normal(size=(2, 3, 3)).astype(np.float32)
         for move in (0.0, 0.25):
             draft = Draft({"x": (None, 3)})
