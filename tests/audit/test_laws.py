@@ -144,13 +144,13 @@ def free_slopes(pairing: Pairing, low: Array, high: Array, x: Array, rng: np.ran
             usual = lines.low[0]
             assert usual is not None
             found.slopes[number] = torch.where(lines.free[:, None], share, usual[:, None])
-    truths, tolerance = pairing.truths(x)
-    for target in (t for t in pairing.program.outputs if t in truths):
-        assert target is not None
-        rows, peaks = rng.normal(size=(6, truths[target].shape[1])), torch.from_numpy(rng.integers(points, size=(1, 6)))
+    f, g = (values[graph.outputs[0]] for values, graph in zip(pairing._run(x), pairing.graphs, strict=True))
+    (target,) = pairing.program.outputs
+    if target is not None:
+        rows, peaks = rng.normal(size=(6, f.shape[1])), torch.from_numpy(rng.integers(points, size=(1, 6)))
         above = upper(pairing.program, found, target, torch.from_numpy(rows)[None], peaks=peaks).bound[0].numpy()
-        sums = truths[target] @ (fractions(rows) if truths[target].dtype == object else rows).T
-        out += [f"{float(sums[n, k])!r} > {above[k]!r}" for n, k in np.argwhere((sums > above + tolerance * np.abs(rows).sum()).astype(bool))]
+        sums = (f - g) @ fractions(rows).T
+        out += [f"{float(sums[n, k])!r} > {above[k]!r}" for n, k in np.argwhere((sums > above).astype(bool))]
     return out
 
 
