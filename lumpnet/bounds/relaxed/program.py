@@ -276,7 +276,7 @@ def _through_lines(
         b = None if high is None else positive * high
         b = b if low is None else negative * low if b is None else b.addcmul_(negative, low)
         if b is not None:
-            held[parent] = held[parent] + b if parent in held else b
+            held[parent] = b.add_(held[parent]) if parent in held else b
     const = const + above[..., 0] + below[..., 0]
     return const, slack + 4 * U * const.abs()
 
