@@ -22,7 +22,7 @@ from lumpnet.exact import fractions
 from lumpnet.ir import Graph
 from tests.audit.networks import FAMILIES, HOW, attention, box_of, changed, pair_of
 from tests.audit.truth import Pairing, boxed, check
-from tests.bounds.cases import ADVERSARIES
+from tests.bounds.cases import ADVERSARIES, RELU, chain, linear
 
 Array = np.ndarray[Any, Any]
 ACTIVATIONS = ("relu", "leaky_relu", "hardtanh", "relu6", "sigmoid", "tanh", "gelu", "silu", None)
@@ -205,6 +205,15 @@ def test_the_interval_holds_the_largest_difference(activation: str, rng: np.rand
             state = Search(program, attack, goal).run(attack.space.low, attack.space.high, seconds)
             assert state.upper >= seen, (goal, state)
             assert state.lower <= state.upper
+
+
+def test_the_attack_climbs_from_corners_to_a_peak_between_them() -> None:
+    """2 - |x| against 0, on [-1, 1]: 1 at the ends, 2 in the middle."""
+    rise, fall = (chain([1], linear(np.array([[1.0], [-1.0]])), RELU, linear(np.array([[-s, -s]]), np.array([2 * s]))) for s in (1.0, 0.0))
+    ends = {rise.inputs[0].name: tuple(np.array([e], dtype=rise.inputs[0].dtype) for e in (-1.0, 1.0))}
+    corners = torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
+    assert Attack(rise, fall, ends)(corners)[0] <= 1  # type: ignore[arg-type]
+    assert Attack(rise, fall, ends)(corners, 12)[0] > 1.9  # type: ignore[arg-type]
 
 
 # -- badly rounding networks --------------------------------------------------------------------
