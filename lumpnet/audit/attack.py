@@ -24,7 +24,7 @@ from lumpnet.lower.torch import lower_graph
 Array = np.ndarray[Any, Any]
 Ends = Mapping[str, tuple[Array, Array]]
 Objective = Callable[[Tensor, Tensor], Tensor]
-STARTS, STEPS = 48, 24
+STARTS, STEPS = 128, 24
 NUMBERS = 1 << 22
 """Entries of a batch of points, at most."""
 
@@ -64,6 +64,10 @@ class Space:
         return self.low * (1 - t) + self.high * t
 
 
+def _apart(f: Tensor, g: Tensor) -> Tensor:
+    return (f - g).abs().amax(1)
+
+
 class Attack:
     """Both networks, and the worst point so far. Calling it with points (N, n) answers the largest certified difference seen, and its point."""
 
@@ -76,8 +80,12 @@ class Attack:
         except LumpnetError:  # an operator that torch does not run: nothing is tried
             self.modules = []
 
-    def __call__(self, x: Tensor) -> tuple[float, Tensor]:
+    def __call__(self, x: Tensor, steps: int = 0) -> tuple[float, Tensor]:
+        """`steps` of them climb from these points and as many others."""
         self._look(x)
+        if steps and self.modules:
+            x = x[: self._many()]
+            self._ascend(torch.cat([x, self.space.random(len(x), self.rng)]), _apart, 0.1, steps)
         self._believe()
         return self.best, self.point
 
@@ -85,15 +93,19 @@ class Attack:
         """Projected signed gradient steps from many points at once; the points passed last (N, n), none where torch cannot run the networks."""
         if not self.modules:
             return self.point[None][:0]
-        objective = objective or (lambda f, g: (f - g).abs().amax(1))
         x = torch.cat([self.point[None], self.space.random(min(starts, self._many()), self.rng)])
-        width = self.space.high - self.space.low
-        for k in range(steps):
-            gradient = self._gradient(x, objective)
-            x = torch.minimum(torch.maximum(x + gradient.sign() * width * (0.5 * 0.8**k), self.space.low), self.space.high)
-            self._look(x)
+        x = self._ascend(x, objective or _apart, 0.5, steps)
         self._believe()
         return self.space.representable(x)
+
+    def _ascend(self, x: Tensor, objective: Objective, reach: float, steps: int) -> Tensor:
+        """Steps along the gradient's signs, the first one this share of the box, inside of it."""
+        width = self.space.high - self.space.low
+        for k in range(steps):
+            x = x + self._gradient(x, objective).sign() * width * (reach * 0.8**k)
+            x = torch.minimum(torch.maximum(x, self.space.low), self.space.high)
+            self._look(x)
+        return x
 
     def outputs(self, x: Tensor) -> list[Tensor]:
         """The outputs of both networks (N, m), all in a row, executed in float64."""

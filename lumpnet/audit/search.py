@@ -21,8 +21,12 @@ from torch import Tensor
 
 from lumpnet.bounds.relaxed.program import Evaluation, Program, evaluate, upper
 
-BATCH = 16
+BATCH = 32
 """Boxes split at once by each job: more do not stay in a cache."""
+KEPT = 3 << 20
+"""Numbers of a block that is larger than what one step allocates."""
+STEPS = 8
+"""Steps that the attack climbs from what a round has found, where the lower end is half of the answer."""
 CLOSE = 1.02
 """Without a goal the search ends when the ends of the interval are this close."""
 
@@ -78,8 +82,8 @@ class State:
     seconds: float = 0.0
 
 
-Attack = Callable[[Tensor], tuple[float, Tensor]]
-"""Points (N, n) -> the largest difference seen at any of them, certified, and its point."""
+Attack = Callable[[Tensor, int], tuple[float, Tensor]]
+"""Points (N, n), and steps to climb from them -> the largest difference seen, certified, and its point."""
 
 
 class Search:
@@ -90,6 +94,7 @@ class Search:
         self.targets = [t for t in program.outputs if t is not None]
         self.sizes = [program.nodes[i].size for i in program.inputs]
         self.rows = rows
+        self.steps = STEPS if goal is None else 0
 
     def run(self, low: Tensor, high: Tensor, seconds: float = 60.0, progress: Callable[[State], None] | None = None) -> State:
         """low, high: (n,), all inputs in a row. Raises `NoBound` where not even the whole box has a bound."""
@@ -98,7 +103,7 @@ class Search:
             if not self.targets:
                 return State(0.0, 0.0, (low + high) / 2)
             first = self.bounded(low[None], high[None], {})
-            lower, witness = self.attack(torch.cat([corners(first), low[None], high[None]]))
+            lower, witness = self.attack(torch.cat([corners(first), low[None], high[None]]), self.steps)
             state = State(float(first.worst.max()), lower, witness, 1)
             waiting = first
             finished = 0.0
@@ -121,7 +126,7 @@ class Search:
                     found = work(lambda part, bar=bar: self.children(part, bar), parts)
                     finished = max(finished, bar)  # what the children leave out is known to be at most the bar
                     state.boxes += sum(map(len, found))
-                    best, at = self.attack(torch.cat([corners(b) for b in found]))
+                    best, at = self.attack(torch.cat([corners(b) for b in found]), self.steps)
                     if best > state.lower:
                         state.lower, state.witness = best, at
                     waiting = joined([waiting.take(rest), *found])
@@ -199,9 +204,14 @@ def cut(boxes: Boxes, bar: float) -> tuple[Tensor, Tensor]:
 
 @contextmanager
 def single_threaded() -> Any:
-    """Small operations on few cores: threads inside of them cost more than they bring."""
+    """Small operations on few cores: threads inside of them cost more than they bring.
+
+    The C library keeps freed memory up to the size of the largest block that it has seen returned, instead of
+    fetching it page by page for every step, which takes a quarter of the time.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
+    torch.empty(KEPT, dtype=torch.float64)
     try:
         yield
     finally:

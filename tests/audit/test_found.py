@@ -90,7 +90,7 @@ def test_what_is_cut_off_counts_in_the_upper_end() -> None:
             return left
 
     one, two = chain([1], linear([[1.0]]), RELU), chain([1], linear([[2.0]]), RELU)
-    search = Cutting(program(one, two), lambda x: (0.0, x[0]), goal=0.75)
+    search = Cutting(program(one, two), lambda x, steps: (0.0, x[0]), goal=0.75)
     low, high = torch.tensor([-1.0], dtype=torch.float64), torch.tensor([1.0], dtype=torch.float64)
     assert search.run(low, high, 5).upper >= 0.75
 

@@ -16,12 +16,13 @@ import torch
 from lumpnet.audit.attack import Attack
 from lumpnet.audit.matching import matched
 from lumpnet.audit.search import Search
-from lumpnet.bounds.relaxed import Match, Units, pair, tape
+from lumpnet.bounds.relaxed import Match, Units, evaluate, pair, tape, upper
 from lumpnet.domain import Box, boxes
+from lumpnet.exact import fractions
 from lumpnet.ir import Graph
 from tests.audit.networks import FAMILIES, HOW, attention, box_of, changed, pair_of
-from tests.audit.truth import Pairing, check
-from tests.bounds.cases import ADVERSARIES
+from tests.audit.truth import Pairing, boxed, check
+from tests.bounds.cases import ADVERSARIES, RELU, chain, linear
 
 Array = np.ndarray[Any, Any]
 ACTIVATIONS = ("relu", "leaky_relu", "hardtanh", "relu6", "sigmoid", "tanh", "gelu", "silu", None)
@@ -132,6 +133,42 @@ def test_bounds_hold_for_permuted_and_scaled_units(rng: np.random.Generator) -> 
         law(one, replace(one, tensors=tensors), match, rng, 30)
 
 
+def free_slopes(pairing: Pairing, low: Array, high: Array, x: Array, rng: np.random.Generator) -> list[str]:
+    """Where lines say that a slope is free, any slope from 0 to 1 for any row: sums over the outputs that are above their bounds."""
+    found = evaluate(pairing.program, boxed(low[None], high[None]))
+    points, out = 7, []
+    for number, lines in found.lines.items():
+        if lines.free is not None:
+            share = torch.from_numpy(rng.random((1, points, lines.free.shape[1])))
+            share = torch.where(torch.from_numpy(rng.random(share.shape) < 0.5), share, share.round())
+            usual = lines.low[0]
+            assert usual is not None
+            found.slopes[number] = torch.where(lines.free[:, None], share, usual[:, None])
+    f, g = (values[graph.outputs[0]] for values, graph in zip(pairing._run(x), pairing.graphs, strict=True))
+    (target,) = pairing.program.outputs
+    if target is not None:
+        rows, peaks = rng.normal(size=(6, f.shape[1])), torch.from_numpy(rng.integers(points, size=(1, 6)))
+        above = upper(pairing.program, found, target, torch.from_numpy(rows)[None], peaks=peaks).bound[0].numpy()
+        sums = (f - g) @ fractions(rows).T
+        out += [f"{float(sums[n, k])!r} > {above[k]!r}" for n, k in np.argwhere((sums > above).astype(bool))]
+    return out
+
+
+@pytest.mark.parametrize("matches", [True, False])
+def test_bounds_hold_for_any_free_slope(matches: bool, rng: np.random.Generator) -> None:
+    torch.set_num_threads(1)
+    free = 0
+    for _ in range(12):
+        one, two = pair_of(rng, "mlp", str(rng.choice(HOW)), str(rng.choice(["relu", "leaky_relu", "relu6"])))
+        pairing = Pairing(one, two, matched(one, two) if matches else {})
+        low, high = (e.astype(np.float64) for e in box_of(rng, one, float(rng.choice([0.1, 1.0, 3.0]))).on(one.inputs[0]))
+        free += sum(int(line.free.sum()) for line in evaluate(pairing.program, boxed(low[None], high[None])).lines.values() if line.free is not None)
+        share = sampler(rng, 20)(low.shape)
+        found = free_slopes(pairing, low, high, np.clip(low * (1 - share) + high * share, low, high), rng)
+        assert not found, "\n".join(found)
+    assert free > 0
+
+
 @pytest.mark.slow
 def test_bounds_hold_at_length(rng: np.random.Generator) -> None:
     for _ in range(300):
@@ -168,6 +205,15 @@ def test_the_interval_holds_the_largest_difference(activation: str, rng: np.rand
             state = Search(program, attack, goal).run(attack.space.low, attack.space.high, seconds)
             assert state.upper >= seen, (goal, state)
             assert state.lower <= state.upper
+
+
+def test_the_attack_climbs_from_corners_to_a_peak_between_them() -> None:
+    """2 - |x| against 0, on [-1, 1]: 1 at the ends, 2 in the middle."""
+    rise, fall = (chain([1], linear(np.array([[1.0], [-1.0]])), RELU, linear(np.array([[-s, -s]]), np.array([2 * s]))) for s in (1.0, 0.0))
+    ends = {rise.inputs[0].name: tuple(np.array([e], dtype=rise.inputs[0].dtype) for e in (-1.0, 1.0))}
+    corners = torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
+    assert Attack(rise, fall, ends)(corners)[0] <= 1  # type: ignore[arg-type]
+    assert Attack(rise, fall, ends)(corners, 12)[0] > 1.9  # type: ignore[arg-type]
 
 
 # -- badly rounding networks --------------------------------------------------------------------

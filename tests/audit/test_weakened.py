@@ -103,6 +103,13 @@ def test_upper_line_of_a_single_relu_without_its_offset(monkeypatch: pytest.Monk
     caught(monkeypatch, "relu", weak, seed, RELU)
 
 
+def test_lower_slope_above_one(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """Rows of a second layer that take twice the slope of their corner."""
+    picked = program._picked
+    second = linear(np.random.default_rng(seed).normal(size=(4, 4)), np.full(4, 0.1))
+    caught(monkeypatch, "_picked", lambda table, index: 2 * picked(table, index), seed, RELU, second, RELU, where=program)
+
+
 @pytest.mark.parametrize("name", ["sigmoid", "tanh", "silu", "gelu"])
 def test_curves_that_do_not_bend(name: str, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """Without the bend, chords of 16 parts are taken for the curve, and their slopes for all of its slopes."""

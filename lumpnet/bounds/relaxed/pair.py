@@ -282,7 +282,7 @@ class _Pair:
         ds = [self._zero(self.nodes[z].size) if d is None else d for d, z in zip(deviations, zs, strict=True)]
         match step.kind:
             case "relu":
-                return Nonlinear(step.size, (ds[0], zs[0]), lambda x: relax.relu_difference(x[0], x[1]), unstable)
+                return Nonlinear(step.size, (ds[0], zs[0]), lambda x: relax.relu_difference(x[0], x[1]), unstable, _moved)
             case "curve":
                 assert step.site is not None
                 f, name = curve_of(step.site)
@@ -328,6 +328,11 @@ def _down(x: Tensor) -> Tensor:
 def _either(operands: Sequence[Bounds]) -> Tensor:
     found: Tensor = (operands[0][0] < operands[0][1]) | (operands[2][0] < operands[2][1])
     return found
+
+
+def _moved(operands: Sequence[Tensor]) -> Tensor:
+    d, z = operands
+    return (z + d).clamp(min=0) - z.clamp(min=0)
 
 
 def _passes(kind: str, scale: Tensor) -> bool:

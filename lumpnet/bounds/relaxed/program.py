@@ -40,6 +40,8 @@ ELEMENTS = 1 << 24
 """Coefficients held at once by one substitution."""
 FEW = 64
 """Inputs up to which `Evaluation.reach` is kept."""
+FACED = 6
+"""Inputs up to which all corners of a box are looked at."""
 
 
 class Node:
@@ -83,12 +85,16 @@ class Affine(Node):
 
 @dataclass(eq=False)
 class Nonlinear(Node):
-    """`relax(operands)` gives an interval and lines; `refine(operands)` the entries whose operands should be known better (None: no entry)."""
+    """`relax(operands)` gives an interval and lines; `refine(operands)` the entries whose operands should be known better (None: no entry).
+
+    `run(operands)` is the function itself, in floats, where it is that simple.
+    """
 
     size: int
     parents: tuple[int, ...]
     relax: Callable[[Sequence[Bounds]], tuple[Bounds, Lines]]
     refine: Callable[[Sequence[Bounds]], Tensor | None]
+    run: Callable[[Sequence[Tensor]], Tensor] | None = None
 
 
 @dataclass(eq=False)
@@ -117,6 +123,10 @@ class Evaluation:
     crowd: int = 0
     reach: dict[int, Tensor] = field(default_factory=dict)
     """Of refined entries the share that each input has in the width of their bounds (B, n, inputs), where the inputs are few."""
+    corners: dict[int, Tensor] = field(default_factory=dict)
+    """What the values are at the corners of the boxes (B, corners, n), in floats, where the inputs are very few."""
+    slopes: dict[int, Tensor] = field(default_factory=dict)
+    """Lower slopes for each corner (B, corners, n): half of what is tight there, half of the usual ones."""
 
 
 @dataclass(eq=False)
@@ -133,6 +143,8 @@ def evaluate(program: Program, boxes: Sequence[Bounds], prior: dict[int, Bounds]
     """boxes: lower and upper (B, n) of every input. prior: bounds known from larger boxes. Raises `NoBound` where numbers grow too large."""
     found = Evaluation([None] * len(program.nodes), crowd=program.crowd)  # type: ignore[list-item]
     at = dict(zip(program.inputs, boxes, strict=True))
+    if sum(low.shape[1] for low, _ in boxes) <= FACED:
+        found.corners = dict(zip(program.inputs, _corners(boxes), strict=True))
     for number, node in enumerate(program.nodes):
         if isinstance(node, Input):
             found.bounds[number] = at[number]
@@ -145,15 +157,16 @@ def evaluate(program: Program, boxes: Sequence[Bounds], prior: dict[int, Bounds]
             found.bounds[number], found.lines[number] = node.relax([found.bounds[p] for p in node.parents])
             found.sizes[number] = _line_sizes(found.lines[number], [_most(found.bounds[p]) for p in node.parents])
             found.gaps[number] = _gap(found.lines[number], [found.bounds[p] for p in node.parents])
+        _visit(number, node, found)
         if not bool((_most(found.bounds[number]) < HUGE).all()):
             raise NoBound("bounds", "values beyond 2^300, or none", "values of moderate size", "a smaller domain")
     return found
 
 
-def upper(program: Program, found: Evaluation, target: int, rows: Tensor, trace: bool = False, loose: bool = False) -> Upper:
+def upper(program: Program, found: Evaluation, target: int, rows: Tensor, trace: bool = False, loose: bool = False, peaks: Tensor | None = None) -> Upper:
     """Bounds above `rows` (B, K, n) of a value, by substitution down to the inputs; integers (B, K) stand for those entries and then their negatives.
 
-    `trace` asks for shares, `loose` for what relaxations do.
+    `trace` asks for shares, `loose` for what relaxations do. `peaks` (B, K) are corners: each row takes the slopes of its own.
     """
     if rows.is_floating_point():
         const = torch.zeros(rows.shape[:2], dtype=torch.float64)
@@ -176,7 +189,8 @@ def upper(program: Program, found: Evaluation, target: int, rows: Tensor, trace:
         else:
             if loose and number in found.gaps:
                 widths[number] = a.abs() * found.gaps[number][:, None]
-            const, slack = _through_lines(node, number, a, held, found, const, slack)
+            free = _picked(found.slopes[number], peaks) if peaks is not None and number in found.slopes else None
+            const, slack = _through_lines(node, number, a, held, found, const, slack, free)
     for number, a in ends.items():
         low, high = found.bounds[number]
         middle, radius = _centred(low, high)
@@ -248,19 +262,22 @@ def _through_affine(
     return const, slack + 4 * U * const.abs()
 
 
-def _through_lines(node: Node, number: int, a: Tensor, held: dict[int, Tensor], found: Evaluation, const: Tensor, slack: Tensor) -> tuple[Tensor, Tensor]:
-    lines = found.lines[number]
-    positive = a.clamp(min=0)
-    negative = a - positive
-    slack = slack + (node.size + 16 + found.crowd) * U * _dot(positive - negative, found.sizes[number])
+def _through_lines(
+    node: Node, number: int, a: Tensor, held: dict[int, Tensor], found: Evaluation, const: Tensor, slack: Tensor, free: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """`free` (B, K, n): lower slopes of the first operand for every row, in the place of `low`."""
+    lines, sizes = found.lines[number], found.sizes[number]
+    positive, negative = a.clamp(min=0), a.clamp(max=0)
+    above, below = (torch.matmul(side, torch.stack([offset, sizes], 2)) for side, offset in ((positive, lines.over), (negative, lines.under)))
+    slack = slack + (node.size + 16 + found.crowd) * U * (above[..., 1] - below[..., 1])
     for k, parent in enumerate(node.parents):
-        high, low = lines.high[k], lines.low[k]
-        if high is None and low is None:
-            continue
-        zero = torch.zeros((), dtype=a.dtype)
-        b = (zero if high is None else positive * high[:, None]) + (zero if low is None else negative * low[:, None])
-        held[parent] = held[parent] + b if parent in held else b
-    const = const + _dot(positive, lines.over) + _dot(negative, lines.under)
+        high, low = (None if s is None else s[:, None] for s in (lines.high[k], lines.low[k]))
+        low = free if free is not None and k == 0 else low
+        b = None if high is None else positive * high
+        b = b if low is None else negative * low if b is None else b.addcmul_(negative, low)
+        if b is not None:
+            held[parent] = b.add_(held[parent]) if parent in held else b
+    const = const + above[..., 0] + below[..., 0]
     return const, slack + 4 * U * const.abs()
 
 
@@ -299,7 +316,7 @@ def _rows(program: Program, found: Evaluation, target: int, wanted: Tensor) -> B
         part = _part(found, b, b + boxes)
         for k in range(0, order.shape[1], rows):
             index = order[b : b + boxes, k : k + rows]
-            answer = upper(program, part, target, index)
+            answer = upper(program, part, target, index, peaks=_peaks(program, part, target, index))
             bound, n = answer.bound, index.shape[1]
             if shares is not None:
                 spread = _spread(program, part, answer, n)
@@ -326,19 +343,61 @@ def _part(found: Evaluation, start: int, stop: int) -> Evaluation:
     def cut(x: Any) -> Any:
         return None if x is None else x[start:stop]
 
-    lines = {k: Lines([cut(s) for s in v.low], [cut(s) for s in v.high], cut(v.under), cut(v.over)) for k, v in found.lines.items()}
+    lines = {k: Lines([cut(s) for s in v.low], [cut(s) for s in v.high], cut(v.under), cut(v.over), cut(v.free)) for k, v in found.lines.items()}
     bounds: Any = [None if b is None else (cut(b[0]), cut(b[1])) for b in found.bounds]
-    return Evaluation(bounds, lines, {k: cut(v) for k, v in found.sizes.items()}, crowd=found.crowd)
+    sizes, corners, slopes = ({k: cut(v) for k, v in table.items()} for table in (found.sizes, found.corners, found.slopes))
+    return Evaluation(bounds, lines, sizes, crowd=found.crowd, corners=corners, slopes=slopes)
+
+
+def _corners(boxes: Sequence[Bounds]) -> list[Tensor]:
+    low, high = (torch.cat([b[k] for b in boxes], 1)[:, None] for k in (0, 1))
+    ends = torch.tensor([False, True])
+    share = torch.cartesian_prod(*[ends] * low.shape[2]).reshape(-1, low.shape[2])
+    return list(torch.split(torch.where(share, high, low), [b[0].shape[1] for b in boxes], 2))
+
+
+def _visit(number: int, node: Node, found: Evaluation) -> None:
+    """What a value is at the corners, and the slopes that are tight there."""
+    if isinstance(node, Input) or not all(p in found.corners for p in node.parents) or not found.corners:
+        return
+    values = [found.corners[p] for p in node.parents]
+    if isinstance(node, Affine):
+        found.corners[number] = sum((m.apply(v) for m, v in zip(node.maps, values, strict=True)), node.bias.expand(len(found.bounds[0][0]), 1, -1))
+    elif isinstance(node, Nonlinear) and node.run is not None:
+        found.corners[number] = node.run(values)
+        lines = found.lines[number]
+        if lines.free is not None and lines.low[0] is not None:
+            usual = lines.low[0][:, None]
+            found.slopes[number] = torch.where(lines.free[:, None], (usual + (values[0] > 0)) / 2, usual)
+
+
+def _peaks(program: Program, found: Evaluation, target: int, index: Tensor) -> Tensor | None:
+    """For entries (B, K) of a value of one network and their negatives the corners (B, 2 K) where they are largest: there lines are best tight.
+
+    A difference is so small that its relaxed bound is largest elsewhere: None.
+    """
+    node = program.nodes[target]
+    if target not in found.corners or (isinstance(node, Affine) and node.residual):
+        return None
+    values = found.corners[target].gather(2, index[:, None].expand(-1, found.corners[target].shape[1], -1))
+    return torch.cat([values.argmax(1), values.argmin(1)], 1)
+
+
+def _picked(table: Tensor, index: Tensor) -> Tensor:
+    """(B, P, n) and (B, K) -> (B, K, n)."""
+    batch, points, n = table.shape
+    at = index + torch.arange(batch)[:, None] * points
+    return table.reshape(-1, n).index_select(0, at.reshape(-1)).reshape(batch, -1, n)
 
 
 def _line_sizes(lines: Lines, most: Sequence[Tensor]) -> Tensor:
-    """Magnitudes of what both lines sum."""
+    """Magnitudes of what both lines sum, with a free slope at its largest."""
     size = torch.maximum(lines.under.abs(), lines.over.abs())
     for low, high, m in zip(lines.low, lines.high, most, strict=True):
         slopes = [s.abs() for s in (low, high) if s is not None]
         if slopes:
             size = size + (slopes[0] if len(slopes) == 1 else torch.maximum(*slopes)) * m
-    return size
+    return size if lines.free is None else size + torch.where(lines.free, most[0], 0.0)
 
 
 def _gap(lines: Lines, operands: Sequence[Bounds]) -> Tensor:
@@ -390,7 +449,7 @@ def plain(step: Step, parents: tuple[int, ...]) -> Node:
         case "affine":
             return Affine(step.size, parents, step.maps, step.bias, step.off, step.origin[0])
         case "relu":
-            return Nonlinear(step.size, parents, lambda x: relax.relu(x[0]), unstable)
+            return Nonlinear(step.size, parents, lambda x: relax.relu(x[0]), unstable, lambda v: v[0].clamp(min=0))
         case "curve":
             assert step.site is not None
             f, name = curve_of(step.site)

@@ -34,12 +34,16 @@ Bounds = tuple[Tensor, Tensor]
 
 @dataclass(eq=False)
 class Lines:
-    """`sum low[k] p_k + under <= value <= sum high[k] p_k + over` over the operands p_k; a slope None is 0."""
+    """`sum low[k] p_k + under <= value <= sum high[k] p_k + over` over the operands p_k; a slope None is 0.
+
+    Where `free`, the lower line holds with any first slope in [0, 1], all else as it is.
+    """
 
     low: list[Tensor | None]
     high: list[Tensor | None]
     under: Tensor
     over: Tensor
+    free: Tensor | None = None
 
 
 def relu(z: Bounds) -> tuple[Bounds, Lines]:
@@ -50,7 +54,7 @@ def relu(z: Bounds) -> tuple[Bounds, Lines]:
     size = torch.maximum(low.abs(), top.abs())
     over = torch.where(active | dead, 0.0, torch.maximum(-steep * low, top - steep * top) + NUDGE * size)
     flat = torch.where(active | (~dead & (top > -low)), 1.0, 0.0).double()
-    return (low.clamp(min=0), top.clamp(min=0)), Lines([flat], [steep], torch.zeros_like(over), over)
+    return (low.clamp(min=0), top.clamp(min=0)), Lines([flat], [steep], torch.zeros_like(over), over, ~(active | dead))
 
 
 def relu_difference(d: Bounds, z: Bounds) -> tuple[Bounds, Lines]:
