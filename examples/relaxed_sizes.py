@@ -88,7 +88,10 @@ def main() -> None:
         for size, runs in found.items():
             middle = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
             controls = "".join(f"{middle[method]:>15.3g}" for method in CONTROLS)
-            print(f"{name:<8}{size:>6.0%}{middle['relaxed']:>10.3g}{controls}{middle['certified']:>12.3g}{middle['attained']:>10.3g}{middle['accuracy']:>10.1%}", flush=True)
+            print(
+                f"{name:<8}{size:>6.0%}{middle['relaxed']:>10.3g}{controls}{middle['certified']:>12.3g}{middle['attained']:>10.3g}{middle['accuracy']:>10.1%}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

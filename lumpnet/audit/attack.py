@@ -112,7 +112,7 @@ class Attack:
         found = []
         for module in self.modules:
             out = module(*self.space.tensors(x))
-            found.append(torch.cat([o.flatten(1) for o in ([out] if isinstance(out, Tensor) else out)], 1))
+            found.append(torch.cat([o.reshape(len(o), -1) for o in ([out] if isinstance(out, Tensor) else out)], 1))
         return found
 
     def enclosed(self, x: Tensor) -> tuple[Range, Range] | None:

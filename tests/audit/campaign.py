@@ -113,10 +113,7 @@ def behind(graph: Graph, weights: Mapping[str, Array]) -> Graph:
         nodes.append(Node(Value(names[value.name], value.shape, value.dtype), "linear", (value.name,), {}, {"weight": f"{value.name}.weight"}))
         tensors[f"{value.name}.weight"] = weights[value.name]
     nodes += [replace(n, inputs=tuple(names.get(i, i) for i in n.inputs)) for n in graph.nodes]
-    (out,) = graph.outputs
-    if len(graph.value(out).shape) == 1:  # one number an example, as a row
-        nodes.append(Node(Value("row", (None, 1), "float64"), "reshape", (out,), {"shape": [1]}, {}))
-    return replace(graph, nodes=tuple(nodes), outputs=(nodes[-1].name,), tensors=tensors)
+    return replace(graph, nodes=tuple(nodes), tensors=tensors)
 
 
 # -- what contradicts an audit ----------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -24,17 +25,39 @@ SLOW = 0.1
 """Seconds that a box takes here."""
 
 
+class Clock:
+    """Time that passes where it is told to, and a little whenever it is asked for."""
+
+    def __init__(self) -> None:
+        self.now, self.lock = 1000.0, threading.Lock()
+
+    def __call__(self) -> float:
+        self.passes(1e-3)
+        return self.now
+
+    def passes(self, seconds: float) -> None:
+        with self.lock:
+            self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(time, "monotonic", found)
+    return found
+
+
 def two(rng: np.random.Generator) -> tuple[Graph, Graph]:
     w, v = rng.normal(size=(12, 6)), rng.normal(size=(12, 12))
     return tuple(chain([6], linear(w + m), RELU, linear(v + m), RELU, linear(v[:2])) for m in (0.0, 0.3))  # type: ignore[return-value]
 
 
 @pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+def slow(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     bounded = Search.bounded
 
     def later(self: Search, low: torch.Tensor, *rest: Any) -> Boxes:
-        time.sleep(SLOW * len(low))
+        clock.passes(SLOW * len(low))
         return bounded(self, low, *rest)
 
     monkeypatch.setattr(Search, "bounded", later)
@@ -70,11 +93,11 @@ def test_what_is_left_whole_still_counts(rng: np.random.Generator) -> None:
     assert torch.equal(search.children(many, 0.0).bound, many.bound)
 
 
-def test_an_attack_has_a_part_of_the_time(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_attack_has_a_part_of_the_time(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     outputs = Attack.outputs
 
     def later(self: Attack, x: torch.Tensor) -> list[torch.Tensor]:
-        time.sleep(0.002 * len(x))
+        clock.passes(0.002 * len(x))
         return outputs(self, x)
 
     monkeypatch.setattr(Attack, "outputs", later)
@@ -84,12 +107,12 @@ def test_an_attack_has_a_part_of_the_time(rng: np.random.Generator, monkeypatch:
     assert found.phases["attack"] < 1.2
 
 
-def test_top1_ends_in_time(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_top1_ends_in_time(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     """64 boxes at once would take six seconds."""
     opened = classes._open
 
     def later(programs: Any, rows: Any, sizes: Any, low: torch.Tensor, high: torch.Tensor) -> Any:
-        time.sleep(SLOW * len(low))
+        clock.passes(SLOW * len(low))
         return opened(programs, rows, sizes, low, high)
 
     monkeypatch.setattr(classes, "_open", later)

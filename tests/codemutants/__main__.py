@@ -35,7 +35,7 @@ def main() -> int:
     parser = argparse.ArgumentParser("python -m tests.codemutants", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sample", type=int, help="so many of the changes that nobody argues for, drawn by the seed (all, in hours)")
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--only", default="", help="changes whose key contains this")
+    parser.add_argument("--only", nargs="*", default=[""], help="changes whose key contains one of these")
     parser.add_argument("--list", action="store_true", help="print the survivors that are argued for, too")
     options = parser.parse_args()
     known, began = argued(), time.monotonic()
@@ -49,7 +49,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory() as folder, by_chance(Path(folder), 1) as more_questions:
         engine = Engine(by_hand(Path(folder)))
-        asked = [c for c in engine.loader.changes() if options.only in c.key and (options.sample is None or c.key not in known)]
+        asked = [c for c in engine.loader.changes() if any(part in c.key for part in options.only) and (options.sample is None or c.key not in known)]
         wanted = sample(asked, options.sample, options.seed)
         say(f"{len(engine.cases)} questions written by hand, {len(wanted)} changes drawn by the seed {options.seed}")
         found = engine.run(wanted, progress)
