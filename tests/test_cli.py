@@ -221,3 +221,50 @@ def test_a_module_is_lifted_again_and_compared(tmp_path: Path) -> None:
     verdict = lumpnet.check(model, result.model, result.certificate, example_inputs=torch.zeros(2, 3))
     assert isinstance(verdict, lumpnet.Refuted)
     assert verdict.what == "files"
+
+
+@pytest.mark.parametrize("goal", [("--size", 0.5), ("--tolerance", 0.2), ("--budget", 2000.0)])
+def test_what_is_nearly_redundant_goes_with_a_bound(goal: tuple[str, float], tmp_path: Path) -> None:
+    out, certificate = tmp_path / "small.safetensors", tmp_path / "small.safetensors.cert.json"
+    code, text, err = call("reduce", DEMO, "-o", out, "--domain", "0:1", *goal, "--report", tmp_path / "report.html")
+    assert code == 0, err
+    assert re.search(r"bounded: on every input in the certificate's box, no output entry of the reduced network", " ".join(text.split()))
+    assert "merges and rounded weights move an output" in " ".join(text.split())
+    assert "exact:" not in text
+    report = (tmp_path / "report.html").read_text()
+    assert "bounded" in report
+    assert "same real function" not in report
+    code, text, _ = call("check", DEMO, out, certificate, "--json")
+    said = json.loads(text)
+    assert (code, said["verdict"]) == (0, "bounded")
+    schema = json.loads((ROOT / "lumpnet" / "certificate.schema.json").read_text())
+    jsonschema.validate(json.loads(certificate.read_text()), schema)
+    done = subprocess.run([sys.executable, "-m", "lumpnet.check", DEMO, out, certificate], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "bounded" in done.stdout
+
+
+def test_a_bounded_reduction_in_json(tmp_path: Path) -> None:
+    code, text, _ = call("reduce", DEMO, "-o", tmp_path / "small.safetensors", "--domain", "0:1", "--size", "0.5", "--json")
+    data = json.loads(text)
+    assert code == 0
+    assert data["verdict"] == "bounded"
+    assert data["bound"] > 0
+    assert data["units_after"] <= 0.5 * data["units_before"]
+    assert data["executed"]["bound"] is None or data["executed"]["bound"] >= data["bound"]
+
+
+def test_z3_is_not_asked_about_a_bound(tmp_path: Path) -> None:
+    out = tmp_path / "small.safetensors"
+    call("reduce", DEMO, "-o", out, "--domain", "0:1", "--size", "0.5")
+    code, text, _ = call("check", DEMO, out, f"{out}.cert.json", "--smt", "--json")
+    assert code == 0
+    assert "Z3 was not asked about a bound" in json.loads(text)["vouched_by"]
+
+
+@pytest.mark.parametrize("goal", [("--size", 0.5, "--tolerance", 0.1), ("--size", 1.5), ("--budget", -1)])
+def test_one_goal_at_a_time(goal: tuple[object, ...], tmp_path: Path) -> None:
+    code, out, err = call("reduce", DEMO, "-o", tmp_path / "small.safetensors", *goal)
+    assert (code, out) == (2, "")
+    assert "one of tolerance" in " ".join(err.split())
+    assert not list(tmp_path.iterdir())

@@ -39,6 +39,17 @@ def test_audit_pruners(tmp_path: Path) -> None:
     assert float(rows["random"][1]) > 1
 
 
+def test_relaxed_sizes() -> None:
+    command = [sys.executable, str(EXAMPLES / "relaxed_sizes.py"), "--seeds", "1", "--sizes", "0.75", "0.5", "--network", "mlp"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for line in done.stdout.splitlines()[1:]:
+        _, _, relaxed, folding, similar, certified, attained, accuracy = line.split()
+        assert 0 < float(relaxed) <= float(attained) <= float(certified)
+        assert float(relaxed) < min(float(folding), float(similar))
+        assert float(accuracy.rstrip("%")) > 90
+
+
 def test_report(tmp_path: Path) -> None:
     picture = ["--picture", str(tmp_path / "report.png")] if (CHROMIUM or "").endswith("/chromium") else []
     command = [sys.executable, str(EXAMPLES / "report.py"), "--seconds", "0.5", "--out", str(tmp_path / "report.html"), *picture]
