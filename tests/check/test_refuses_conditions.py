@@ -1343,7 +1343,7 @@ EXACTLY, NEARLY, NOTHING_BUT = [1, 0, 0, 0], [1, TINY, 0, 0], [TINY, 1, -1, 0]
 alone(
     "a row that float64 rounds is decided exactly beside one that it does not",
     uneven([EXACTLY, NEARLY, EXACTLY], lump([0, 1, 0], 2, [0, 1]), [[1], [1]], [[2, 1]]),
-    "MSG",
+    "the reduced weight of unit 1 towards column 0",
 )
 for _first, _second in ((EXACTLY, NEARLY), (NEARLY, EXACTLY), (NEARLY, [1, -TINY, 0, 0])):
     _sum = [[sum(_first)]]
