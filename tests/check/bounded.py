@@ -100,8 +100,9 @@ def rounded_besides() -> Triple:
 
 
 def norms(gamma: Any, var: Any, mean: Any, beta: Any, weight: Any, last: Any) -> Net:
-    stored = {k: np.array(v, "float32") for k, v in {"weight": gamma, "var": var, "mean": mean, "bias": beta}.items()}
-    nodes = {"h": linear("x", weight), "v": N("batch_norm", (None, len(stored["var"])), ["h"], {"eps": 0.0}, stored), "y": linear("v", last)}
+    """`var` are the squares of the divisors."""
+    stored = {k: np.array(v, "float32") for k, v in {"weight": gamma, "var": np.array(var) - 0.25, "mean": mean, "bias": beta}.items()}
+    nodes = {"h": linear("x", weight), "v": N("batch_norm", (None, len(stored["var"])), ["h"], {"eps": 0.25}, stored), "y": linear("v", last)}
     return Net({"x": (None, 2)}, nodes, ["y"])
 
 
@@ -149,7 +150,7 @@ def convolved(channels: Any, last: Any, bias: Any, padding: int) -> Net:
     """x (1, 2) -> h by kernels of one tap -> y by kernels of three."""
     attrs = {"stride": [1], "padding": [0], "dilation": [1], "groups": 1}
     first, second = np.array(channels, "float32")[:, None, None], np.array(last, "float32")
-    at = 2 + 2 * padding - 1
+    at = 2 + 2 * padding - second.shape[2] + 1
     nodes = {
         "h": N("conv", (None, len(first), 2), ["x"], attrs, {"weight": first, "bias": np.zeros(len(first), "float32")}),
         "y": N("conv", (None, len(second), at), ["h"], attrs | {"padding": [padding]}, {"weight": second, "bias": np.array(bias, "float32")}),
@@ -165,8 +166,11 @@ def a_convolution_is_taken() -> Triple:
     return Triple(g, h, {"h": lump([0, 0], 1, [0])}, **claim({}, ("y",)))
 
 
-def _with_constant(padding: int, bias: float, last: float = -2) -> Triple:
-    g, h = convolved([1, 0], [[[1, 1], [2, last]]], [0], padding), convolved([1], [[[1, 1]]], [bias], padding)
+def _with_constant(padding: int, bias: float, *taps: float) -> Triple:
+    """Two outputs, the second of which reads no constant."""
+    ones, taps = [1] * len(taps or (2, -2)), taps or (2, -2)
+    g = convolved([1, 0], [[ones, taps], [ones, [0] * len(ones)]], [0, 0], padding)
+    h = convolved([1], [[ones], [ones]], [bias, 0.25], padding)
     g.nodes["h"].params["bias"] = np.array([0, 3], "float32")
     return Triple(g, h, {"h": lump([0, -1], 1, [0], {}, {1: 3})}, **claim({}, ("y",)))
 
@@ -185,4 +189,128 @@ def a_constant_beyond_the_border() -> Triple:
 
 @case(6.5)
 def a_constant_under_one_tap() -> Triple:
-    return _with_constant(1, -0.5, 0)
+    return _with_constant(1, -0.5, 2, 0)
+
+
+@case(12.5)
+def a_constant_with_one_tap_at_the_border() -> Triple:
+    """Of three taps the middle one reads every position."""
+    return _with_constant(1, 0.5, -2, 2, 0)
+
+
+@case(12.0)
+def a_constant_before_a_transposed_convolution() -> Triple:
+    """2 - 2 = 0 where all taps are read, and 6 at the first and the last position; the bound takes both."""
+    attrs = {"stride": [1], "padding": [0], "output_padding": [0], "dilation": [1], "groups": 1}
+
+    def net(channels: Any, bias: Any, weight: Any) -> Net:
+        out = convolved(channels, [[[0, 0]]], [0], 0)
+        out.nodes["h"].params["bias"] = np.array(bias, "float32")
+        out.nodes["y"] = N("conv_transpose", (None, 1, 3), ["h"], attrs, {"weight": np.array(weight, "float32")[:, None, :]})
+        return out
+
+    g, h = net([1, 0], [0, 3], [[1, 1], [2, -2]]), net([1], [0], [[1, 1]])
+    return Triple(g, h, {"h": lump([0, -1], 1, [0], {}, {1: 3})}, **claim({"y": {"weight": {1: Move(None, 0.0)}}}))
+
+
+@case(2.5)
+def groups_of_pairs() -> Triple:
+    """Two groups of two equal channels; the second group's row becomes the first one's."""
+
+    def net(channels: Any, weight: Any) -> Net:
+        out = convolved(channels, [[[0, 0]]], [0], 0)
+        weight = np.array(weight, "float32")
+        attrs = {"stride": [1], "padding": [0], "dilation": [1], "groups": 2}
+        out.nodes["y"] = N("conv", (None, 2, 2), ["h"], attrs, {"weight": weight[:, :, None]})
+        return out
+
+    g, h = net([1, 1, 1, 1], [[1, 1], [2, 2.5]]), net([1, 1], [[2], [2]])
+    return Triple(g, h, {"h": lump([0, 0, 1, 1], 2, [0, 2])}, **claim({"y": {"weight": {1: Move(0, 1.0)}}}))
+
+
+def after_x(kind: str, role: str, numbers: Any, moved: Any) -> Triple:
+    """x -> the operator -> y, and the operator's second number becomes the first."""
+
+    def net(stored: Any) -> Net:
+        v = N(kind, (None, 2), ["x"], {"axis": 1}, {role: np.array(stored, "float32")})
+        return Net({"x": (None, 2)}, {"v": v, "y": linear("v", [[1, 1]])}, ["y"])
+
+    return Triple(net(numbers), net(moved), {}, **claim({"v": {role: {1: Move(0, 1.0)}}}))
+
+
+@case(0.5)
+def a_term_moves() -> Triple:
+    return after_x("add_constant", "term", [1, 1.5], [1, 1])
+
+
+@case(0.5)
+def a_factor_moves() -> Triple:
+    return after_x("mul_constant", "factor", [1, 1.5], [1, 1])
+
+
+def between(kind: str, attrs: Any, **params: Any) -> Callable[[], Triple]:
+    """Merged units before an operator whose numbers do not move."""
+
+    def build() -> Triple:
+        def net(first: Any, units: int, last: Any) -> Net:
+            stored = {
+                role: np.array(p[:units] if role != "num_batches_tracked" else p, "float32" if role != "num_batches_tracked" else "int64")
+                for role, p in params.items()
+            }
+            v = N(kind, (None, units), ["h"], attrs, stored)
+            return Net({"x": (None, 2)}, {"h": linear("x", first), "v": v, "y": linear("v", last)}, ["y"])
+
+        g, h = net([G[0], G[1], G[2]], 3, [[1, 1, 1]]), net([G[0], G[2]], 2, [[2, 1]])
+        h.nodes["v"].params = {r: (p if not p.ndim else g.nodes["v"].params[r][[0, 2]]) for r, p in h.nodes["v"].params.items()}
+        return Triple(g, h, {"h": PAIR, "v": PAIR}, **claim(copied(1, 0, 1.0)))
+
+    return build
+
+
+CASES["behind_a_prelu"] = between("prelu", {}, slope=[0.5, 0.5, 0.5]), 0.5
+CASES["behind_a_division"] = between("div_constant", {"axis": 1}, divisor=[2, 2, 4]), 0.25
+CASES["behind_a_norm_that_counts"] = between("batch_norm", {"eps": 0.25}, mean=[0, 0, 0], var=[0.75, 0.75, 0.75], num_batches_tracked=3), 0.5
+
+
+@case(0.5)
+def positions_on_the_last_axis() -> Triple:
+    """A linear layer on rows of three places, merged and taken."""
+    triple = taken()
+    for net in (triple.g, triple.h):
+        net.inputs["x"] = (None, 3, 2)
+        for node in net.nodes.values():
+            node.shape = (None, 3, *node.shape[1:])
+    triple.h.nodes["y"].params["weight"] = np.array([[2, 1]], "float32")
+    triple.lumpings["h"] = lump([0, 0, 1], 2, [0, 2], axis=2)
+    return triple
+
+
+@case(0.75)
+def taken_without_the_bias() -> Triple:
+    """The original's reader has one, the reduced one none."""
+    return Triple(layers(G, [[1, 1, 1]], None, [0.25]), layers([G[0], G[2]], [[2, 1]]), {"h": PAIR}, **claim(copied(1, 0, 1.0), ("y",)))
+
+
+@case(None)
+def taken_rows_that_move() -> Triple:
+    """The middle layer is taken, and its second row becomes the first one of what was taken."""
+
+    def net(first: Any, middle: Any, bias: Any, last: Any) -> Net:
+        return Net({"x": (None, 2)}, {"h": linear("x", first), "k": linear("h", middle, bias), "y": linear("k", last)}, ["y"])
+
+    g = net(G, [[1, 1, 1], [1, 1, 1.25], [0, 1, 2]], [1, 1, 3], [[1, 2, 1], [1, 0, 1]])
+    h = net([G[0], G[2]], [[2.25, 1], [1, 2]], [1.5, 3], [[3, 1], [1, 1]])
+    rows = {**copied(1, 0, 1.0), "k": {role: {1: Move(0, 1.0)} for role in ("weight", "bias")}}
+    return Triple(g, h, {"h": PAIR, "k": PAIR}, **claim(rows, ("k",)))
+
+
+@case(0.5)
+def chosen_from_a_table() -> Triple:
+    """Integers beside the numbers: rows of a table, of which none moves."""
+
+    def net(first: Any, last: Any) -> Net:
+        table = N("embedding", (None, 1), ["t"], {}, {"weight": np.array([[1], [2], [3]], "float32")})
+        nodes = {"h": linear("x", first), "y": linear("h", last), "e": table, "z": N("add", (None, 1), ["y", "e"])}
+        return Net({"x": (None, 2), "t": (None,)}, nodes, ["z"], choices={"t": 3})
+
+    return Triple(net(G, [[1, 1, 1]]), net([G[0], G[2]], [[2, 1]]), {"h": PAIR}, **claim(copied(1, 0, 1.0)))

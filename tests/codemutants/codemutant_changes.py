@@ -51,7 +51,7 @@ WORDS = (
 """What these are given is words: the change would be one of words only."""
 SPEAKERS = ("shown", "_show", "where", "Refusal", "Unsure")
 """Functions and classes that make words."""
-WRITERS = ("dumps", "_effect_json", "_lumping_json", "_real_json", "_rational_text")
+WRITERS = ("dumps", "_effect_json", "_moved_json", "_lumping_json", "_real_json", "_rational_text")
 """What they write counts only as the reader reads it."""
 
 BOUNDS = ("_bounded", "_few_taps")
