@@ -446,7 +446,7 @@ def _relaxed(
     """The reduction of the original with some of its units moved; None where no merge is worth it."""
     box = None if domain is None else boxes(domain, original.graph.inputs)
     deviation, stored, sample = Deviation(_file(original), box), execution_dtype(original.graph), points(original.graph, box)
-    for share in (1.0, 0.97, 0.7) if goal.budget is not None else (1.0,):  # what is left pays for rounding
+    for share, fitted in _ATTEMPTS["budget" if goal.budget is not None else "size" if goal.size is not None else "tolerance"]:
         with _timed("relax", seconds, progress):
             part = goal if goal.budget is None else Goal(budget=goal.budget * share)
             near = relax(original.graph, sample, part, deviation.of, progress)
@@ -454,9 +454,9 @@ def _relaxed(
             near = settled(near, progress)
             found = plan(near.graph, require, dtype or stored, progress, near.stay)
         if not near.moves:
-            return None
+            break
         with _timed("certify", seconds, progress):
-            graph, taken = refitted(original.graph, found, near.stay, sample) if goal.size is not None else (found.quotient.graph, ())
+            graph, taken = refitted(original.graph, found, near.stay, sample) if fitted else (found.quotient.graph, ())
             inexact = {place: mask for place, mask in found.quotient.inexact.items() if place[0] not in taken}
             network = Network(graph).filed(folder)
             hashes, rounding = (original.sha256, network.sha256), "nearest" if inexact else "none"
@@ -464,14 +464,18 @@ def _relaxed(
             totals = {rule: sum(count.get(rule, 0) for count in per_node.values()) for rule in dict.fromkeys(r for count in per_node.values() for r in count)}
             written = claim(found.outcome, found.kept, hashes, rounding, totals, notes | {"goal": asdict(goal)}, moved=Moves(near.moves, taken))
             bounded = deviation.claim(written, _file(network), inexact)
-        if goal.budget is None or (bounded.effect is not None and bounded.effect.alpha + bounded.effect.beta <= goal.budget):
-            break
-    else:
-        return None
-    with _timed("check", seconds, progress):
-        written = replace(written, effect=bounded.effect or Effect(0.0))
-        verdict = Unknown(str(bounded.reason)) if bounded.effect is None else check_read(_file(original), _file(network), dumps(written))
-    return Reduction(original, network, written, verdict, per_node, pinned(found.outcome.sites), found.declined, seconds, bounded)
+            effect = bounded.effect or Effect(0.0)
+            written = replace(written, effect=effect)
+        with _timed("check", seconds, progress):
+            verdict = Unknown(str(bounded.reason)) if bounded.effect is None else check_read(_file(original), _file(network), dumps(written))
+        result = Reduction(original, network, written, verdict, per_node, pinned(found.outcome.sites), found.declined, seconds, bounded)
+        if isinstance(verdict, Proved) and (goal.budget is None or effect.alpha + effect.beta <= goal.budget):
+            return result
+    return result if goal.budget is None and near.moves else None
+
+
+_ATTEMPTS = {"budget": ((1.0, False), (0.97, False), (0.7, False)), "size": ((1.0, True), (1.0, False)), "tolerance": ((1.0, False),)}
+"""The share of the budget that merges may take (what is left pays for rounding), and whether the readers of merged units are fitted."""
 
 
 def _moved(original: Graph, network: Network, inexact: Mapping[tuple[str, str], Any], domain: Domain | None) -> Moved | None:

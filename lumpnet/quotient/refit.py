@@ -31,7 +31,7 @@ def refitted(original: Graph, found: Plan, merged: Mapping[str, np.ndarray], poi
     rng = np.random.default_rng(0)
     for site in sites(graph):
         node = site.node
-        if node.inputs and node.inputs[0] in merged and before[node.name].kind == node.kind:
+        if node.inputs and node.inputs[0] in merged and before[node.name].kind == node.kind and _followed(found.kept[node.name], merged.get(node.name)):
             fitted = _fitted(site, values[node.inputs[0]], wanted[node.name], found.kept[node.name], rng)
             if fitted is not None:
                 site = fitted
@@ -39,6 +39,13 @@ def refitted(original: Graph, found: Plan, merged: Mapping[str, np.ndarray], poi
                 taken.append(node.name)
         values[node.name] = get(node.kind).run(site, [values[name] for name in node.inputs])
     return Graph(graph.inputs, graph.nodes, graph.outputs, tensors, graph.buffers, graph.notes), tuple(taken)
+
+
+def _followed(kept: Kept, stay: np.ndarray | None) -> bool:
+    """Whether all units that follow a kept one do so by a move: others follow it by their own weights, which would no longer fit."""
+    follows = (kept.column >= 0) & (kept.column < len(kept.units))
+    follows[kept.units] = False
+    return not follows.any() if stay is None else not (follows & stay).any()
 
 
 def _fitted(site: Site, x: np.ndarray, wanted: np.ndarray, kept: Kept, rng: np.random.Generator) -> Site | None:
