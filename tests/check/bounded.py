@@ -167,9 +167,9 @@ def a_convolution_is_taken() -> Triple:
 
 
 def _with_constant(padding: int, bias: float, *taps: float) -> Triple:
-    """Two outputs, the second of which reads no constant."""
+    """Two outputs, the second of which reads half of the constant."""
     ones, taps = [1] * len(taps or (2, -2)), taps or (2, -2)
-    g = convolved([1, 0], [[ones, taps], [ones, [0] * len(ones)]], [0, 0], padding)
+    g = convolved([1, 0], [[ones, taps], [ones, [tap / 2 for tap in taps]]], [0, 0], padding)
     h = convolved([1], [[ones], [ones]], [bias, 0.25], padding)
     g.nodes["h"].params["bias"] = np.array([0, 3], "float32")
     return Triple(g, h, {"h": lump([0, -1], 1, [0], {}, {1: 3})}, **claim({}, ("y",)))
@@ -298,10 +298,19 @@ def taken_rows_that_move() -> Triple:
     def net(first: Any, middle: Any, bias: Any, last: Any) -> Net:
         return Net({"x": (None, 2)}, {"h": linear("x", first), "k": linear("h", middle, bias), "y": linear("k", last)}, ["y"])
 
-    g = net(G, [[1, 1, 1], [1, 1, 1.25], [0, 1, 2]], [1, 1, 3], [[1, 2, 1], [1, 0, 1]])
-    h = net([G[0], G[2]], [[2.25, 1], [1, 2]], [1.5, 3], [[3, 1], [1, 1]])
+    g = net(G, [[1, 1, 1], [1, 1, 1.25], [0, 0, 0]], [1, 1, 3], [[1, 2, 1], [1, 0, 1]])
+    h = net([G[0], G[2]], [[2.25, 1]], [1.5], [[3], [1]])
+    h.nodes["y"].params["bias"] = np.array([3, 3], "float32")
     rows = {**copied(1, 0, 1.0), "k": {role: {1: Move(0, 1.0)} for role in ("weight", "bias")}}
-    return Triple(g, h, {"h": PAIR, "k": PAIR}, **claim(rows, ("k",)))
+    return Triple(g, h, {"h": PAIR, "k": lump([0, 0, -1], 1, [0], {}, {2: 3})}, **claim(rows, ("k",)))
+
+
+@case(8.0)
+def constants_that_are_forgotten() -> Triple:
+    """8 is missing in one output, and -8 in the other."""
+    g = layers([*G[:2], [0, 0]], [[1, 1, 4], [1, 1, -4]], [0, 0, 2], [1, 1])
+    h = layers(G[:2], [[1, 1], [1, 1]], [0, 0], [1, 1])
+    return Triple(g, h, {"h": lump([0, 1, -1], 2, [0, 1], {}, {2: 2})}, **claim({}, ("y",)))
 
 
 @case(0.5)
