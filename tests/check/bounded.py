@@ -323,3 +323,53 @@ def chosen_from_a_table() -> Triple:
         return Net({"x": (None, 2), "t": (None,)}, nodes, ["z"], choices={"t": 3})
 
     return Triple(net(G, [[1, 1, 1]]), net([G[0], G[2]], [[2, 1]]), {"h": PAIR}, **claim(copied(1, 0, 1.0)))
+
+
+def _wide(weights: Any, shape: int = 1) -> dict[str, N]:
+    return {name: N("linear", (None, len(w)), [source], {}, {"weight": np.array(w, "float64")}) for name, (source, w) in weights.items()}
+
+
+def _tiny(first: Any, reads: Any, scale: Any, reduced: float) -> Triple:
+    """x -> two units, the second a tiny multiple of the first -> y, taken from the reduced network."""
+    g = Net({"x": (None, 1)}, _wide({"h": ("x", first), "y": ("h", [reads])}), ["y"], "float64")
+    h = Net({"x": (None, 1)}, _wide({"h": ("x", first[:1]), "y": ("h", [[reduced]])}), ["y"], "float64")
+    return Triple(g, h, {"h": lump([0, 0], 1, [0], {1: scale})}, **claim({}, ("y",)))
+
+
+def scale_below_the_floats() -> Triple:
+    return _tiny([[2.0**900], [2.0**-200]], [1.0, 2.0**300], F(1, 2**1100), 1.0)
+
+
+def product_below_the_floats() -> Triple:
+    return _tiny([[2.0**1000], [2.0**400]], [0, 2.0**-500], F(1, 2**600), 0.0)
+
+
+def offset_below_the_floats() -> Triple:
+    """A constant of 2**-1100, read by 2**500 and dropped, behind it 2**500 again."""
+
+    def net(units: Any, bias: Any, reads: Any) -> Net:
+        nodes = _wide({"h": ("x", units), "k": ("h", [reads]), "y": ("k", [[2.0**500]])})
+        nodes["m"] = N("mul_constant", (None, len(units)), ["h"], {"axis": None}, {"factor": np.array(2.0**-600)})
+        nodes["h"].params["bias"] = np.array(bias, "float64")
+        nodes["k"].inputs = ["m"]
+        return Net({"x": (None, 1)}, {name: nodes[name] for name in ("h", "m", "k", "y")}, ["y"], "float64")
+
+    g, h = net([[1.0], [0.0]], [0.0, 2.0**-500], [1.0, 2.0**600]), net([[1.0]], [0.0], [1.0])
+    gone = {name: lump([0, -1], 1, [0], {}, {1: F(1, 2**power)}) for name, power in (("h", 500), ("m", 1100))}
+    return Triple(g, h, gone, **claim({}, ("k",)))
+
+
+def slope_below_the_floats() -> Triple:
+    """4 and 3 times the smallest number, over 2: both are 2 times it, and the mean is large."""
+
+    def net(weight: float) -> Net:
+        numbers = {"weight": [weight], "bias": [0.0], "mean": [2.0**1020], "var": [2.0]}
+        nodes = {"v": N("batch_norm", (None, 1), ["x"], {"eps": 2.0}, {k: np.array(v) for k, v in numbers.items()})}
+        return Net({"x": (None, 1)}, nodes | _wide({"y": ("v", [[2.0**100]])}), ["y"], "float64")
+
+    tiny = 2.0**-1074
+    return Triple(net(4 * tiny), net(3 * tiny), {}, **claim({"v": {"weight": {0: Move(None, 3 * tiny)}}}))
+
+
+BELOW = {scale_below_the_floats: 2.0**100, product_below_the_floats: 2.0**-100, offset_below_the_floats: 1.0, slope_below_the_floats: 2.0**45}
+"""Distances that float64 does not see where they begin."""

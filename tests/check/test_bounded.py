@@ -73,6 +73,11 @@ def test_what_is_found_is_at_least_what_is_seen_and_is_reached_where_it_can_be(n
         assert bound == pytest.approx(worst, rel=1e-9, abs=1e-12)
 
 
+@pytest.mark.parametrize(("build", "distance"), bounded.BELOW.items(), ids=lambda part: getattr(part, "__name__", ""))
+def test_what_is_lost_below_the_floats_is_counted(build: Callable[[], Triple], distance: float, tmp_path: Path) -> None:
+    assert found(build(), tmp_path) >= distance
+
+
 @pytest.mark.parametrize("name", bounded.CASES)
 def test_the_bound_is_claimed_to_the_last_bit(name: str, tmp_path: Path) -> None:
     triple = bounded.CASES[name][0]()

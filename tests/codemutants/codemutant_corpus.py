@@ -134,6 +134,10 @@ def bounded(folder: Path) -> list[Case]:
                     triple = build()
                     triple.effect = Effect(float(alpha), float(beta), box)
                     enter(f"{name}, {'all inputs' if box is None else 'a box'}, {k}", triple, k > 0)
+    for make, distance in written.BELOW.items():
+        triple = make()
+        triple.effect = Effect(distance * 0.99, 0.0, written.UNIT)
+        enter(make.__name__, triple, True)
     for what, (name, breaking, message) in test_bounded.REFUSED.items():
         triple = written.CASES[name][0]()
         triple.effect = Effect(1e6, 0.0, written.UNIT)

@@ -562,7 +562,8 @@ def _against(step: Step, gap: Array, bias: Array, read: slice) -> tuple[Array, A
     """What a gap of the weights (rows, columns, taps) and of the biases (rows,) is worth: per column, to be multiplied by its size, and by itself.
 
     The columns read are `scale * representative + offset`, so gaps of one class add up, with their signs, at the representative. Sums of m numbers
-    of m products are computed within (m + 4) u of the sum of their absolute values, u = 2**-53, the gap's own rounding included.
+    of m products are computed within (m + 4) u of the sum of their absolute values, u = 2**-53, the gap's own rounding included; below the floats,
+    each scale or offset may lose 2**-1075 times the gap, and each product as much: the size that all of this is multiplied with may be large.
     """
     inn = step.ins[0].on(len(step.ins[0].shape) - 1 if step.node.kind == "linear" else 1, step.where)
     classes, plain = inn.classes[read], _groups(step.node) == 1 and not inn.identity
@@ -577,11 +578,13 @@ def _against(step: Step, gap: Array, bias: Array, read: slice) -> tuple[Array, A
         starts = np.flatnonzero(np.diff(classes[tied], prepend=-2))
         terms = gap[:, tied] * scale[:, None]
         error = (len(tied) + 4) * 2.0**-52
+        lost = (np.abs(gap[:, tied]) + 2) * 2.0**-1073 * (gap[:, tied] != 0)
         summed = np.abs(np.add.reduceat(terms, starts, axis=1)) + error * np.add.reduceat(np.abs(terms), starts, axis=1)
+        summed += np.add.reduceat(lost, starts, axis=1)
         there = classes[tied[starts]] >= 0
         apart[:, inn.reps[classes[tied[starts[there]]]]] += summed[:, there].sum(axis=2)
         terms = gap[:, tied] * offset[order][:, None]
-        fixed = np.stack([terms.sum(axis=1), np.abs(terms).sum(axis=1) * error])
+        fixed = np.stack([terms.sum(axis=1), np.abs(terms).sum(axis=1) * error + lost.sum(axis=1)])
     if step.node.kind == "linear" or (step.node.kind == "conv" and not border_taps(step.node, step.shapes[0]).any()):  # every position reads every tap
         size = np.abs(fixed[0]).sum(axis=1) + np.abs(bias)
         return apart, np.abs(fixed[0].sum(axis=1) + bias) + fixed[1].sum(axis=1) + size * (gap.shape[2] + 4) * 2.0**-52

@@ -143,14 +143,15 @@ def _slope(step: Step, params: Mapping[str, Array]) -> Array:
 def _apart(step: Step, *both: Mapping[str, Array]) -> tuple[Array, Array]:
     """|a_Q - a_R| and |k_Q - k_R| from above; equal numbers are not apart.
 
-    With u = 2**-53, a is computed within 3 u |a|, and k within 8 u (|bias| + |a mean|).
+    With u = 2**-53, a is computed within 3 u |a| + 2**-1075, and k within 8 u (|bias| + |a mean|) + 2**-1074 |mean|, beside what `up` adds.
     """
     a = [p["weight"] / np.sqrt(p["var"] + float(step.node.attrs["eps"])) for p in both]
     k = [p["bias"] - slope * p["mean"] for p, slope in zip(both, a, strict=True)]
     large = [np.abs(p["bias"]) + np.abs(slope * p["mean"]) for p, slope in zip(both, a, strict=True)]
     changed = np.any([one != two for one, two in zip(both[0].values(), both[1].values(), strict=True)], axis=0)
     turned = up(np.abs(a[0] - a[1]) + 2.0**-50 * (np.abs(a[0]) + np.abs(a[1])), 8)
-    moved = up(np.abs(k[0] - k[1]) + 2.0**-50 * (large[0] + large[1]), 8)
+    below = 2.0**-1073 * (np.abs(both[0]["mean"]) + np.abs(both[1]["mean"]))
+    moved = up(np.abs(k[0] - k[1]) + 2.0**-50 * (large[0] + large[1]) + below, 8)
     return np.where(changed, turned, 0.0), np.where(changed, moved, 0.0)
 
 
