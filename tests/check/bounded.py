@@ -345,18 +345,17 @@ def product_below_the_floats() -> Triple:
 
 
 def offset_below_the_floats() -> Triple:
-    """A constant of 2**-1100, read by 2**500 and dropped, behind it 2**500 again."""
+    """A constant of 2**-1100; a row that does not read it becomes one that reads 2**120 of it, and 2**980 of that is read."""
 
-    def net(units: Any, bias: Any, reads: Any) -> Net:
-        nodes = _wide({"h": ("x", units), "k": ("h", [reads]), "y": ("k", [[2.0**500]])})
-        nodes["m"] = N("mul_constant", (None, len(units)), ["h"], {"axis": None}, {"factor": np.array(2.0**-600)})
-        nodes["h"].params["bias"] = np.array(bias, "float64")
-        nodes["k"].inputs = ["m"]
-        return Net({"x": (None, 1)}, {name: nodes[name] for name in ("h", "m", "k", "y")}, ["y"], "float64")
+    def net(h: Any, bias: Any, m: Any, k: Any, more: Any, y: Any) -> Net:
+        nodes = _wide({"h": ("x", h), "m": ("h", m), "k": ("m", k), "y": ("k", y)})
+        nodes["h"].params["bias"], nodes["k"].params["bias"] = np.array(bias, "float64"), np.array(more, "float64")
+        return Net({"x": (None, 1)}, nodes, ["y"], "float64")
 
-    g, h = net([[1.0], [0.0]], [0.0, 2.0**-500], [1.0, 2.0**600]), net([[1.0]], [0.0], [1.0])
+    g = net([[1.0], [0.0]], [0.0, 2.0**-500], [[1.0, 0.0], [0.0, 2.0**-600]], [[1.0, 2.0**120], [1.0, 0.0]], [0.0, 0.0], [[0.0, 2.0**980]])
+    h = net([[1.0]], [0.0], [[1.0]], [[1.0]], [2.0**-980], [[2.0**980]])
     gone = {name: lump([0, -1], 1, [0], {}, {1: F(1, 2**power)}) for name, power in (("h", 500), ("m", 1100))}
-    return Triple(g, h, gone, **claim({}, ("k",)))
+    return Triple(g, h, gone | {"k": lump([0, 0], 1, [0])}, **claim({"k": {"weight": {1: Move(0, 1.0)}}}))
 
 
 def slope_below_the_floats() -> Triple:
