@@ -340,6 +340,14 @@ def scale_below_the_floats() -> Triple:
     return _tiny([[2.0**900], [2.0**-200]], [1.0, 2.0**300], F(1, 2**1100), 1.0)
 
 
+def scale_below_the_floats_once() -> Triple:
+    return _tiny([[2.0**900], [2.0**-200]], [1.0, 1.0], F(1, 2**1100), 1.0)
+
+
+def scale_below_the_floats_turned() -> Triple:
+    return _tiny([[2.0**900], [2.0**-200]], [1.0, -1.0], F(1, 2**1100), 1.0)
+
+
 def product_below_the_floats() -> Triple:
     return _tiny([[2.0**1000], [2.0**400]], [0, 2.0**-500], F(1, 2**600), 0.0)
 
@@ -370,5 +378,12 @@ def slope_below_the_floats() -> Triple:
     return Triple(net(4 * tiny), net(3 * tiny), {}, **claim({"v": {"weight": {0: Move(None, 3 * tiny)}}}))
 
 
-BELOW = {scale_below_the_floats: 2.0**100, product_below_the_floats: 2.0**-100, offset_below_the_floats: 1.0, slope_below_the_floats: 2.0**45}
+BELOW = {
+    scale_below_the_floats: 2.0**100,
+    scale_below_the_floats_once: 2.0**-200,
+    scale_below_the_floats_turned: 2.0**-200,
+    product_below_the_floats: 2.0**-100,
+    offset_below_the_floats: 1.0,
+    slope_below_the_floats: 2.0**45,
+}
 """Distances that float64 does not see where they begin."""
