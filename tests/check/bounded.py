@@ -366,16 +366,29 @@ def offset_below_the_floats() -> Triple:
     return Triple(g, h, gone | {"k": lump([0, 0], 1, [0])}, **claim({"k": {"weight": {1: Move(0, 1.0)}}}))
 
 
+LEAST = 2.0**-1074
+
+
+def _normed(weight: float, mean: float) -> Net:
+    numbers = {"weight": [weight], "bias": [0.0], "mean": [mean], "var": [2.0]}
+    nodes = {"v": N("batch_norm", (None, 1), ["x"], {"eps": 2.0}, {k: np.array(v) for k, v in numbers.items()})}
+    return Net({"x": (None, 1)}, nodes | _wide({"y": ("v", [[2.0**100]])}), ["y"], "float64")
+
+
 def slope_below_the_floats() -> Triple:
     """4 and 3 times the smallest number, over 2: both are 2 times it, and the mean is large."""
+    g, h = _normed(4 * LEAST, 2.0**1020), _normed(3 * LEAST, 2.0**1020)
+    return Triple(g, h, {}, **claim({"v": {"weight": {0: Move(None, 3 * LEAST)}}}))
 
-    def net(weight: float) -> Net:
-        numbers = {"weight": [weight], "bias": [0.0], "mean": [2.0**1020], "var": [2.0]}
-        nodes = {"v": N("batch_norm", (None, 1), ["x"], {"eps": 2.0}, {k: np.array(v) for k, v in numbers.items()})}
-        return Net({"x": (None, 1)}, nodes | _wide({"y": ("v", [[2.0**100]])}), ["y"], "float64")
 
-    tiny = 2.0**-1074
-    return Triple(net(4 * tiny), net(3 * tiny), {}, **claim({"v": {"weight": {0: Move(None, 3 * tiny)}}}))
+def mean_before_a_slope_below_the_floats() -> Triple:
+    """5 times the smallest number, over 2, is 2 times it; the large mean leaves."""
+    return Triple(_normed(5 * LEAST, 2.0**1020), _normed(5 * LEAST, 0.0), {}, **claim({"v": {"mean": {0: Move(None, 0.0)}}}))
+
+
+def mean_behind_a_slope_below_the_floats() -> Triple:
+    """The large mean comes."""
+    return Triple(_normed(5 * LEAST, 0.0), _normed(5 * LEAST, 2.0**1020), {}, **claim({"v": {"mean": {0: Move(None, 2.0**1020)}}}))
 
 
 BELOW = {
@@ -385,5 +398,7 @@ BELOW = {
     product_below_the_floats: 2.0**-100,
     offset_below_the_floats: 1.0,
     slope_below_the_floats: 2.0**45,
+    mean_before_a_slope_below_the_floats: 2.5 * 2.0**46,
+    mean_behind_a_slope_below_the_floats: 2.5 * 2.0**46,
 }
 """Distances that float64 does not see where they begin."""
