@@ -31,7 +31,7 @@ DAMAGED = 1200
 def recorded(folder: Path) -> None:
     """Run the tests of the checker and keep what they ask it."""
     paths = [str(ROOT), str(Path(__file__).parent)]
-    environment = os.environ | {"LUMPNET_RECORD": str(folder), "PYTHONPATH": os.pathsep.join(paths), "LUMPNET_SEED": "1"}
+    environment = os.environ | {"LUMPNET_RECORD": str(folder), "PYTHONPATH": os.pathsep.join(paths), "LUMPNET_SEED": "1", "PYTHONHASHSEED": "0"}
     command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-x", "-p", "codemutant_recorder", "-p", "no:cacheprovider", "-k", LEFT_OUT, *RECORDED]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -204,7 +204,7 @@ def by_chance(folder: Path, seed: int) -> Iterator[Callable[[], list[Case]]]:
     """What tests ask on their way, and what is drawn: made meanwhile, in a process whose checker nobody changes, and waited for where it is wanted."""
     target = folder / "recorded"
     target.mkdir()
-    command, environment = [sys.executable, __file__, str(target), str(seed)], os.environ | {"PYTHONPATH": str(ROOT)}
+    command, environment = [sys.executable, __file__, str(target), str(seed)], os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
 
     def wait() -> list[Case]:
