@@ -383,7 +383,8 @@ def reduce(
     """Remove every unit that exact lumping can remove, and certify the result.
 
     With one of tolerance, budget and size, merge units that are only nearly redundant, too (`lumpnet.lump.relaxed.Goal`): the verdict is then
-    `bounded`, and the certificate says by how much the outputs can differ on the domain, or on every input by a multiple of its size.
+    `bounded`, and the certificate says by how much the outputs can differ on the domain, or on every input by a multiple of its size. Not with
+    require="exact" (`ValueError`).
 
     model is an `nn.Module` (with example_inputs), a network or ONNX file, or a `Network`.
     require="exact" declines merges whose weights would have to be rounded;
@@ -397,6 +398,8 @@ def reduce(
     if dtype not in (None, "float32", "float64"):
         raise ValueError(f"dtype is {dtype!r}: use 'float32' or 'float64'")
     goal = None if tolerance is budget is size is None else Goal(tolerance, budget, size)
+    if goal is not None and require == "exact":
+        raise ValueError("require='exact' rounds no weight, and merging what is only nearly redundant changes weights: leave one of them out")
     seconds: dict[str, float] = {}
     with _timed("lift", seconds, progress):
         original = as_network(model, example_inputs).filed(folder)

@@ -268,3 +268,12 @@ def test_one_goal_at_a_time(goal: tuple[object, ...], tmp_path: Path) -> None:
     assert (code, out) == (2, "")
     assert "one of tolerance" in " ".join(err.split())
     assert not list(tmp_path.iterdir())
+
+
+def test_an_exact_requirement_and_a_goal_exclude_each_other(tmp_path: Path) -> None:
+    code, out, err = call("reduce", DEMO, "-o", tmp_path / "small.safetensors", "--require", "exact", "--size", 0.5)
+    assert (code, out) == (2, "")
+    assert "leave one of them out" in " ".join(err.split())
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="leave one of them out"):
+        lumpnet.reduce(DEMO, require="exact", size=0.5)

@@ -49,6 +49,8 @@ def reduce(
     for path in files:
         if path.is_dir() or not path.parent.is_dir():
             fail(f"{path}: cannot be written. Expected a file in an existing folder. Try: another -o or --certificate.")
+    if require == "exact" and any(x is not None for x in near.values()):
+        fail("--require exact rounds no weight, and merging what is only nearly redundant changes weights. Try: leave one of them out")
     try:
         _ = Goal(**near) if any(x is not None for x in near.values()) else None
     except ValueError as problem:
