@@ -1111,6 +1111,18 @@ def pad_units() -> Triple:
 
 
 @case
+def pad_units_of_positions() -> Triple:
+    """The same around channels of two positions, which are not padded."""
+    flat, triple = pad_units(), sandwich("identity", hidden(), spatial=(2,))
+    for net, model in ((triple.g, flat.g), (triple.h, flat.h)):
+        (pads,) = model.nodes["v"].attrs["pads"]
+        net.nodes["v"] = N("pad", (*model.nodes["v"].shape, 2), ["h"], model.nodes["v"].attrs | {"pads": [pads, [0, 0]]})
+        net.nodes["y"].params = {"weight": model.nodes["y"].params["weight"][..., None], "bias": model.nodes["y"].params["bias"]}
+    triple.lumpings["v"] = flat.lumpings["v"]
+    return triple
+
+
+@case
 def pad_reflecting() -> Triple:
     attrs = {"pads": [[0, 0], [1, 0], [0, 2]], "mode": "reflect", "value": 0.0}
     return sandwich("pad", hidden(s=-2, o=3), attrs, spatial=(3, 3), after=(4, 5), s=-2, o=3)

@@ -109,7 +109,8 @@ def _apply(node: N, ins: list[torch.Tensor], p: dict[str, torch.Tensor]) -> torc
                 x = x.repeat_interleave(scale, axis + 2)
             return x
         case "pad":
-            amounts = [n for pair in reversed(a["pads"][1:]) for n in pair] if x.ndim > 2 else a["pads"][0]
+            pads = a["pads"] if x.ndim == 2 or any(a["pads"][0]) else a["pads"][1:]
+            amounts = [n for pair in reversed(pads) for n in pair]
             return nn.pad(x, amounts, a["mode"], a["value"] if a["mode"] == "constant" else None)
         case "softmax":
             return x.softmax(a["axis"])

@@ -203,7 +203,7 @@ def by_hand(folder: Path) -> list[Case]:
 def by_chance(folder: Path, seed: int) -> Iterator[Callable[[], list[Case]]]:
     """What tests ask on their way, and what is drawn: made meanwhile, in a process whose checker nobody changes, and waited for where it is wanted."""
     target = folder / "recorded"
-    target.mkdir()
+    target.mkdir(parents=True)
     command, environment = [sys.executable, __file__, str(target), str(seed)], os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
 
