@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lumpnet.domain import Box
     from lumpnet.errors import LumpnetError
     from lumpnet.pruning import Pruning, prune
+    from lumpnet.sweeping import Sweep, sweep
     from lumpnet.verdict import Proved, Refuted, Unknown
 
 _HOME = {
@@ -29,6 +30,8 @@ _HOME = {
     "Reduction": "lumpnet.api",
     "Pruning": "lumpnet.pruning",
     "prune": "lumpnet.pruning",
+    "Sweep": "lumpnet.sweeping",
+    "sweep": "lumpnet.sweeping",
     "LumpnetError": "lumpnet.errors",
     "Proved": "lumpnet.verdict",
     "Refuted": "lumpnet.verdict",
@@ -44,6 +47,7 @@ __all__ = [
     "Pruning",
     "Reduction",
     "Refuted",
+    "Sweep",
     "Unknown",
     "audit",
     "check",
@@ -51,6 +55,7 @@ __all__ = [
     "lower",
     "prune",
     "reduce",
+    "sweep",
 ]
 
 

@@ -377,14 +377,15 @@ def reduce(
     tolerance: float | None = None,
     budget: float | None = None,
     size: float | None = None,
+    layer: str | None = None,
     folder: str | Path | None = None,
     progress: Progress = _quiet,
 ) -> Reduction:
     """Remove every unit that exact lumping can remove, and certify the result.
 
     With one of tolerance, budget and size, merge units that are only nearly redundant, too (`lumpnet.lump.relaxed.Goal`): the verdict is then
-    `bounded`, and the certificate says by how much the outputs can differ on the domain, or on every input by a multiple of its size. Not with
-    require="exact" (`ValueError`).
+    `bounded`, and the certificate says by how much the outputs can differ on the domain, or on every input by a multiple of its size. With layer,
+    only units that this operator makes, and size is a share of these. Not with require="exact" (`ValueError`).
 
     model is an `nn.Module` (with example_inputs), a network or ONNX file, or a `Network`.
     require="exact" declines merges whose weights would have to be rounded;
@@ -397,7 +398,7 @@ def reduce(
         raise ValueError(f"require is {require!r}: use 'nearest' or 'exact'")
     if dtype not in (None, "float32", "float64"):
         raise ValueError(f"dtype is {dtype!r}: use 'float32' or 'float64'")
-    goal = None if tolerance is budget is size is None else Goal(tolerance, budget, size)
+    goal = None if all(x is None for x in (tolerance, budget, size, layer)) else Goal(tolerance, budget, size, layer)
     if goal is not None and require == "exact":
         raise ValueError("require='exact' rounds no weight, and merging what is only nearly redundant changes weights: leave one of them out")
     seconds: dict[str, float] = {}
@@ -451,7 +452,7 @@ def _relaxed(
     deviation, stored, sample = Deviation(_file(original), box), execution_dtype(original.graph), points(original.graph, box)
     for share, fitted in _ATTEMPTS["budget" if goal.budget is not None else "size" if goal.size is not None else "tolerance"]:
         with _timed("relax", seconds, progress):
-            part = goal if goal.budget is None else Goal(budget=goal.budget * share)
+            part = goal if goal.budget is None else replace(goal, budget=goal.budget * share)
             near = relax(original.graph, sample, part, deviation.of, progress)
         with _timed("lump", seconds, progress):
             near = settled(near, progress)
@@ -465,7 +466,15 @@ def _relaxed(
             hashes, rounding = (original.sha256, network.sha256), "nearest" if inexact else "none"
             per_node = {name: dict(count) for name, count in removed(found.outcome, found.kept).items()}
             totals = {rule: sum(count.get(rule, 0) for count in per_node.values()) for rule in dict.fromkeys(r for count in per_node.values() for r in count)}
-            written = claim(found.outcome, found.kept, hashes, rounding, totals, notes | {"goal": asdict(goal)}, moved=Moves(near.moves, taken))
+            written = claim(
+                found.outcome,
+                found.kept,
+                hashes,
+                rounding,
+                totals,
+                notes | {"goal": {key: value for key, value in asdict(goal).items() if value is not None}},
+                moved=Moves(near.moves, taken),
+            )
             bounded = deviation.claim(written, _file(network), inexact)
             effect = bounded.effect or Effect(0.0)
             written = replace(written, effect=effect)

@@ -23,11 +23,13 @@ from lumpnet.api import Network, as_network, reduce
 from lumpnet.audit.attack import STARTS, STEPS, Attack
 from lumpnet.audit.matching import Residual, matched, residuals
 from lumpnet.audit.moved import MOVERS
+from lumpnet.audit.related import related
 from lumpnet.audit.search import Boxes, Search, State, joined, single_threaded
 from lumpnet.audit.shares import Parts, by_unit, shares
 from lumpnet.audit.top1 import Top1, classifier, top1
 from lumpnet.bounds import execution_dtype
 from lumpnet.bounds.relaxed import Evaluation, Match, Program, pair, tape
+from lumpnet.certificate import Certificate
 from lumpnet.domain import Box, Domain, boxes
 from lumpnet.errors import DomainError, LumpnetError, NoBound
 from lumpnet.ir import FLOATS, Graph, write_whole
@@ -304,14 +306,18 @@ def audit(
     device: str = "cpu",
     progress: Progress | None = None,
     lossless: bool = True,
+    certificate: Certificate | str | Path | None = None,
+    boxes: int | None = None,
 ) -> Audit:
     """How far `other` can be from `model` on the domain, certified on both ends.
 
     model, other: `nn.Module`s (with example_inputs, a batch; not needed for an `nn.Sequential` that begins with a linear layer, nor with a
     domain of arrays), paths or `Network`s of equal inputs and outputs. epsilon: stop as soon as it is certified or refuted.
     top1: whether the predicted class never changes. data: examples (N, ...) of the only input, observed on top. lossless: whether to say
-    what exact lumping alone gives (up to 2^17 parameters, after the search). The search ends after `timeout` seconds (the first bound
-    may take longer), or when both ends of the interval are within 2 %. Raises
+    what exact lumping alone gives (up to 2^17 parameters, after the search). certificate: of a reduction, whose relation says which unit
+    became which; it is believed in nothing else, and without one units are matched by what is stored for them. The search ends
+    after `timeout` seconds (the first bound may take longer), after `boxes` boxes (0: without any upper bound), or when both ends of the
+    interval are within 2 %; with timeout=math.inf and jobs=1 the answer does not depend on the machine's speed. Raises
     `LumpnetError` subclasses for models that cannot be read and domains that do not fit.
     """
     if device != "cpu":
@@ -326,7 +332,8 @@ def audit(
     if top1:
         classifier(one)
     with single_threaded():
-        run = _Run(one, two, domain, epsilon, top1, timeout, seed, jobs or len(os.sched_getaffinity(0)), progress, began)
+        match = matched(one, two) if certificate is None else related(certificate, one, two)
+        run = _Run(one, two, match, domain, epsilon, top1, timeout, boxes, seed, jobs or len(os.sched_getaffinity(0)), progress, began)
         found = run.audit(data)
     options = {"epsilon": epsilon, "top1": top1, "timeout": timeout, "seed": seed}
     changes = tuple(residuals(one, two, run.match))
@@ -407,20 +414,21 @@ class _Run:
         self,
         one: Graph,
         two: Graph,
+        match: Match,
         domain: Domain,
         epsilon: float | None,
         top1: bool,
         timeout: float,
+        most: int | None,
         seed: int,
         jobs: int,
         progress: Progress | None,
         began: float,
     ):
-        self.one, self.two, self.epsilon, self.wants_top1, self.timeout = one, two, epsilon, top1, timeout
+        self.one, self.two, self.match, self.epsilon, self.wants_top1, self.timeout, self.most = one, two, match, epsilon, top1, timeout, most
         self.jobs, self.progress, self.began = jobs, progress, began
         self.ends = common(domain, one, two)
         self.attack = Attack(one, two, self.ends, seed)
-        self.match = matched(one, two)
         self.first: First | None = None
         self.phases: dict[str, float] = {}
         self.reason = ""
@@ -453,6 +461,9 @@ class _Run:
             self.attack.climb(starts=starts)
 
     def _program(self) -> Program | None:
+        if self.most == 0:
+            self.reason = "no bound: no box was asked for"
+            return None
         try:
             return pair(tape(self.one), tape(self.two), self.match)
         except NoBound as reason:
@@ -462,7 +473,7 @@ class _Run:
     def _bounded(self, program: Program | None, seconds: float) -> State:
         try:
             if program is not None:
-                search = Searching(program, self.attack, self.epsilon, jobs=self.jobs)
+                search = Searching(program, self.attack, self.epsilon, jobs=self.jobs, most=math.inf if self.most is None else self.most)
                 state = search.run(self.attack.space.low, self.attack.space.high, seconds, self._told)
                 self.first = search.first
                 return state

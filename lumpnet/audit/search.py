@@ -87,10 +87,10 @@ Attack = Callable[[Tensor, int], tuple[float, Tensor]]
 
 
 class Search:
-    """`program` has one or more outputs; `rows` picks among the 2 m signed entries (all outputs, then their negatives)."""
+    """`program` has one or more outputs; `rows` picks among the 2 m signed entries (all outputs, then their negatives). It ends after `most` boxes."""
 
-    def __init__(self, program: Program, attack: Attack, goal: float | None = None, rows: Tensor | None = None, jobs: int = 1):
-        self.program, self.attack, self.goal, self.jobs = program, attack, goal, jobs
+    def __init__(self, program: Program, attack: Attack, goal: float | None = None, rows: Tensor | None = None, jobs: int = 1, most: float = math.inf):
+        self.program, self.attack, self.goal, self.jobs, self.most = program, attack, goal, jobs, most
         self.targets = [t for t in program.outputs if t is not None]
         self.sizes = [program.nodes[i].size for i in program.inputs]
         self.rows = rows
@@ -117,7 +117,7 @@ class Search:
                     finished = max(finished, float(waiting.worst[done].max()) if bool(done.any()) else 0.0)
                     waiting = waiting.take(torch.nonzero(~done)[:, 0])
                     state.upper = max(finished, float(waiting.worst.max()) if len(waiting) else 0.0, state.lower)
-                    if not len(waiting) or state.seconds >= seconds or (self.goal is not None and state.lower > self.goal):
+                    if not len(waiting) or state.seconds >= seconds or state.boxes >= self.most or (self.goal is not None and state.lower > self.goal):
                         return state
                     order = torch.argsort(waiting.worst, descending=True)
                     count = min(len(order), BATCH * self.jobs)

@@ -48,6 +48,12 @@ class Dtype(StrEnum):
     float64 = "float64"
 
 
+class Backend(StrEnum):
+    loky = "loky"
+    dask = "dask"
+    ray = "ray"
+
+
 def _version(show: bool) -> None:
     if show:
         print(f"lumpnet {__version__}")
@@ -120,6 +126,10 @@ def audit(
     top1: Annotated[bool, typer.Option("--top1", help="Certify or refute that the predicted class never changes.")] = False,
     data: Annotated[Optional[Path], typer.Option(help="X.npy, examples: what they show is told as well.")] = None,  # noqa: UP045
     timeout: Annotated[float, typer.Option(help="Seconds to search for.")] = 60.0,
+    certificate: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Of the reduction that made OTHER: bounds along its relation are closer. It is not believed."),
+    ] = None,
     report: Report = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -128,7 +138,7 @@ def audit(
     from lumpnet.cli.audit import audit as run
 
     with failing_politely():
-        raise typer.Exit(run(model, other, domain, epsilon, top1, data, timeout, report, json=json, quiet=quiet))
+        raise typer.Exit(run(model, other, domain, epsilon, top1, data, timeout, certificate, report, json=json, quiet=quiet))
 
 
 @app.command()
@@ -169,3 +179,32 @@ def prune(
         from lumpnet.cli.prune import prune as run
 
         raise typer.Exit(run(given, method, keep, data, seed, option or [], out, json=json, quiet=quiet))
+
+
+@app.command()
+def sweep(
+    model: Path,
+    domain: Annotated[str, typer.Option("--domain", help="LO:HI, FILE.json, FILE.vnnlib or ball:CENTER.npy:RADIUS[:LO:HI]: the inputs in question.")],
+    sizes: Annotated[Optional[str], typer.Option(help="Shares of the hidden units to keep, between commas (1,0.9,0.75,0.6,0.45,0.3).")] = None,  # noqa: UP045
+    method: Annotated[Optional[list[str]], typer.Option(help="relaxed, or a pruning method; may be repeated (relaxed).")] = None,  # noqa: UP045
+    layers: Annotated[bool, typer.Option("--layers", help="Besides, every layer alone.")] = False,
+    data: Annotated[Optional[Path], typer.Option(help="X.npy, or FILE.npz with arrays by input name and labels: what changes there.")] = None,  # noqa: UP045
+    boxes: Annotated[int, typer.Option(min=0, help="Boxes that each audit may bound: more take longer and bound closer.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="The seed of whatever is drawn.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Candidates at once.")] = 1,
+    backend: Annotated[Backend, typer.Option(help="Where they are made: processes here, or a cluster of dask or ray.")] = Backend.loky,
+    out: Annotated[Optional[Path], typer.Option("-o", "--out", help="FILE.json: written after each candidate; an interrupted sweep goes on.")] = None,  # noqa: UP045
+    report: Report = None,
+    weights: Weights = None,
+    input_shape: Shapes = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Size against deviation: what each size costs, certified above, attained below, measured on data."""
+    from lumpnet.cli.model import Given
+
+    with failing_politely():
+        given = Given(str(model), weights, input_shape or []).begun()
+        from lumpnet.cli.sweep import sweep as run
+
+        raise typer.Exit(run(given, domain, sizes, method or [], layers, data, boxes, seed, jobs, backend.value, out, report, json=json, quiet=quiet))

@@ -31,6 +31,7 @@ def audit(
     top1: bool,
     data: Path | None,
     timeout: float,
+    certificate: Path | None = None,
     report: Path | None = None,
     *,
     json: bool,
@@ -41,7 +42,7 @@ def audit(
         fail(f"--epsilon {epsilon}: Expected a number of 0 or more. Try: --epsilon 0.001")
     if not (math.isfinite(timeout) and timeout > 0):
         fail(f"--timeout {timeout}: Expected seconds. Try: --timeout 60")
-    reported(report, [path for path in (model, other, data) if path is not None])
+    reported(report, [path for path in (model, other, data, certificate) if path is not None])
     box = read_domain(domain)
     examples = None if data is None else read_array(str(data))
     with progress(not json and not quiet) as tell:
@@ -50,7 +51,7 @@ def audit(
             tell(f"{count(boxes)} boxes, largest difference between {below(lower)} and {'?' if upper is None else above(upper)}")
 
         tell("lift, attack")
-        found = run(model, other, domain=box, epsilon=epsilon, top1=top1, data=examples, timeout=timeout, progress=told)
+        found = run(model, other, domain=box, epsilon=epsilon, top1=top1, data=examples, timeout=timeout, certificate=certificate, progress=told)
     saved = _save(found, other)
     if report is not None:
         found.save_report(report, options={"domain": domain, "data": data})

@@ -22,7 +22,7 @@ from functools import cached_property
 import numpy as np
 
 from lumpnet.certificate import Move
-from lumpnet.errors import GraphError
+from lumpnet.errors import GraphError, LumpnetError
 from lumpnet.exact import ONE
 from lumpnet.ir import FLOATS, Graph
 from lumpnet.lump.layers import Layer, Slot, layers
@@ -73,6 +73,11 @@ class Room:
 
     def __len__(self) -> int:
         return len(self.layer)
+
+    @property
+    def worth(self) -> int:
+        """How many hidden units a column is."""
+        return sum(self.layer.at[name].shape[1] for name in self.layer.makers)
 
     @cached_property
     def norms(self) -> list[str]:
@@ -312,15 +317,17 @@ def moved(graph: Graph, found: Sequence[Room], merges: Iterable[Merge]) -> tuple
 
 @dataclass(frozen=True)
 class Goal:
-    """How far to go, by one of three.
+    """How far to go, by one of three, and where.
 
     `tolerance`: merges change no column by more than this, relative to it; `size`: until at most this share of the hidden units is left;
-    `budget`: as long as the certified deviation of the outputs is at most this. Raises `ValueError` for none, several, or numbers out of range.
+    `budget`: as long as the certified deviation of the outputs is at most this. `layer`: only where this operator makes the units, and `size`
+    is a share of these. Raises `ValueError` for none, several, or numbers out of range.
     """
 
     tolerance: float | None = None
     budget: float | None = None
     size: float | None = None
+    layer: str | None = None
 
     def __post_init__(self) -> None:
         given = [x for x in (self.tolerance, self.budget, self.size) if x is not None]
@@ -367,16 +374,26 @@ class Near:
 
 
 def relax(graph: Graph, points: Mapping[str, np.ndarray], goal: Goal, bound: Callable[[Rows], float], progress: Callable[[str], None]) -> Near:
-    """Merge towards the goal; `bound` certifies how far given moves take the outputs."""
+    """Merge towards the goal; `bound` certifies how far given moves take the outputs. Raises `LumpnetError` where no such layer can be merged."""
     progress("looking for near units")
-    found = rooms(graph, points)
+    found = within(rooms(graph, points), goal.layer)
     steps = list(merges(found, math.inf if goal.tolerance is None else goal.tolerance)) if goal.tolerance != 0 else []
     if goal.size is not None:
-        steps = steps[: _until(found, steps, goal.size, sum(s.units for s in counted(sites(graph), graph.outputs)))]
+        units = sum(s.units for s in counted(sites(graph), graph.outputs)) if goal.layer is None else sum(len(room) * room.worth for room in found)
+        steps = steps[: _until(found, steps, goal.size, units)]
     if goal.budget is not None:
         progress("spending the budget")
         steps = steps[: _within(lambda k: bound(moved(graph, found, _last(steps[:k]).values())[1]) <= (goal.budget or 0.0), len(steps))]
     return Near(graph, found, _last(steps))
+
+
+def within(found: Sequence[Room], layer: str | None) -> list[Room]:
+    """The rooms of the layer that this operator makes, or all. Raises `LumpnetError` where there is none."""
+    here = [room for room in found if layer is None or layer in room.layer.makers]
+    if layer is not None and not here:
+        names = ", ".join(name for room in found for name in room.layer.makers)
+        raise LumpnetError(f"layer {layer!r}", "no layer of this name whose units can be merged", f"one of {names}" if names else "a network with one")
+    return here
 
 
 def _last(steps: Iterable[Sequence[Merge]]) -> dict[tuple[int, int], Merge]:
@@ -390,8 +407,7 @@ def _until(found: Sequence[Room], steps: Sequence[Sequence[Merge]], share: float
     for k, step in enumerate(steps):
         if left <= most:
             return k
-        layer = found[step[0].layer].layer
-        left -= sum(layer.at[name].shape[1] for name in layer.makers)
+        left -= found[step[0].layer].worth
     return len(steps)
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import lumpnet
 from lumpnet.audit.api import Audit
 from lumpnet.ir import Graph
-from lumpnet.report import Page, Point, audits, reduction
+from lumpnet.report import Page, Point, audits, reduction, sweeps
+from lumpnet.sweeping import Candidate, Sweep
 from tests.bounds.cases import RELU, chain, linear
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,8 +86,21 @@ def hostile_pages() -> MappingProxyType[str, Page]:
             "refuted": reduction.page(refused, HOSTILE[13:16], None, options),
             "audit": audits.page(found, HOSTILE[13:15], options, POINTS),
             "unknown": audits.page(doubted, HOSTILE[10:12], options),
+            "sweep": sweeps.page(swept(graph), options),
         }
     )
+
+
+def swept(graph: Graph) -> Sweep:
+    """Made-up candidates of every sort, for layers of the graph."""
+    made = []
+    for k, node in enumerate(graph.nodes[:6]):
+        bound = (0.0, "certificate") if k == 0 else (None, None) if k == 1 else (2.5 * k, "audit")
+        for layer in (None, node.name):
+            method, reason = ("relaxed" if layer or k % 2 else HOSTILE[k]), HOSTILE[k] if bound[0] is None else None
+            made.append(Candidate(method, layer, 0.9 - k / 10, 90 - k, 1000, 10_000, *bound, 0.1 * k, 0.2 * k, k, 0.5, "bounded", reason, 1.0))
+    of = {"lumpnet": "0", "model": "0" * 64, "domain": "0" * 64, "data": "0" * 64, "boxes": 1, "seed": 0}
+    return Sweep(HOSTILE[0], lumpnet.Network(graph), tuple(made), of, 0.75, 1.0)
 
 
 def examples(n: int = 40) -> np.ndarray:

@@ -21,6 +21,7 @@ SAYS = {
     "refuted": "The certificate is wrong",
     "audit": "no output differs by more than",
     "unknown": "unknown",
+    "sweep": "not all bounded",
 }
 
 

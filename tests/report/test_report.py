@@ -64,7 +64,7 @@ def words(markup: str) -> str:
     return " ".join(" ".join(ET.fromstring(f"<a>{markup}</a>").itertext()).split())
 
 
-@pytest.mark.parametrize("which", ["reduce", "refuted", "audit", "unknown"])
+@pytest.mark.parametrize("which", ["reduce", "refuted", "audit", "unknown", "sweep"])
 def test_a_page_of_hostile_names_is_well_formed_and_inert(which: str) -> None:
     page = hostile_pages()[which].html()
     assert tree(page).tag == "html"

@@ -37,6 +37,10 @@ class Map:
         """V x for x >= 0."""
         raise NotImplementedError
 
+    def radius(self, x: Tensor) -> Tensor:
+        """At least |W| x for x >= 0, and at most V x."""
+        return self.absolute(x)
+
     def rows(self, index: Tensor) -> Tensor:
         """The rows of W with these numbers, (..., n_in)."""
         return self.back(torch.nn.functional.one_hot(index, self.n_out).double())
@@ -70,6 +74,9 @@ class Dense(Map):
 
     def absolute(self, x: Tensor) -> Tensor:
         return x @ self._absolute.T
+
+    def radius(self, x: Tensor) -> Tensor:
+        return self.absolute(x) if self.magnitude is None else x @ self.weight.abs().T
 
     def rows(self, index: Tensor) -> Tensor:
         return self.weight[index]
@@ -161,6 +168,9 @@ class Function(Map):
         weight = self.magnitude if self.magnitude is not None else None if self.weight is None else self.weight.abs()
         return self._run(x, weight)
 
+    def radius(self, x: Tensor) -> Tensor:
+        return self.absolute(x) if self.magnitude is None or self.weight is None else self._run(x, self.weight.abs())
+
     def back(self, a: Tensor) -> Tensor:
         flat = a.reshape(-1, *self.out_shape)
         with torch.enable_grad():
@@ -192,6 +202,9 @@ class Chain(Map):
     def absolute(self, x: Tensor) -> Tensor:
         return self.second.absolute(self.first.absolute(x))
 
+    def radius(self, x: Tensor) -> Tensor:
+        return self.second.radius(self.first.radius(x))
+
 
 @dataclass(eq=False)
 class Difference(Map):
@@ -212,3 +225,6 @@ class Difference(Map):
 
     def absolute(self, x: Tensor) -> Tensor:
         return self.one.absolute(x) + self.two.absolute(x)
+
+    def radius(self, x: Tensor) -> Tensor:
+        return self.one.radius(x) + self.two.radius(x)

@@ -217,7 +217,7 @@ def _interval(node: Affine, found: Evaluation, number: int) -> Bounds:
     centre, radius, size = node.bias, torch.zeros((), dtype=torch.float64), node.bias.abs()
     for parent, operator in zip(node.parents, node.maps, strict=True):
         middle, half = _centred(*found.bounds[parent])
-        centre, radius = centre + operator.apply(middle), radius + operator.absolute(half)
+        centre, radius = centre + operator.apply(middle), radius + operator.radius(half)
         size = size + operator.absolute(_most(found.bounds[parent]))
     batch = len(found.bounds[0][0])
     off = (2 * node.terms + node.rel + 16) * U * size + node.off
