@@ -21,6 +21,7 @@ import numpy as np
 from lumpnet import __version__
 from lumpnet.api import Network, Reduction, as_network, lower, reduce
 from lumpnet.audit.api import audit
+from lumpnet.audit.explained import explained
 from lumpnet.bounds import execution_dtype
 from lumpnet.certificate import strict_json
 from lumpnet.domain import Domain
@@ -51,7 +52,8 @@ class Candidate:
 
     `certified`: no output differs by more than this on the domain (None: no bound), says the `certificate` or an `audit` (`by`); `attained`: at
     some input of the domain one does differ by this; `measured`: the largest difference on the data, and `flips` how many of their classes change;
-    `accuracy` of labelled data. `verdict` is that on the certificate: of a pruner's result, that its compaction is exact.
+    `accuracy` of labelled data. `relation` says what became of the original's units (`audit.explained`). `verdict` is that on the certificate:
+    of a pruner's result, that its compaction is exact.
     """
 
     method: str
@@ -66,6 +68,7 @@ class Candidate:
     measured: float | None
     flips: int | None
     accuracy: float | None
+    relation: str
     verdict: str
     reason: str | None
     seconds: float = field(compare=False)
@@ -224,14 +227,24 @@ def candidate_of(task: Task) -> Candidate:
     )
     bounds = [(bound, by) for bound, by in ((_claimed(result), "certificate"), (found.upper_bound, "audit")) if bound is not None]
     bound, by = min(bounds) if bounds else (None, None)
+    assert found.about is not None
+    relation = str(explained(original.graph, result.network.graph, found.about.match, task.domain))
     accuracy, observed = None if task.data is None else _accuracy(result.network, task.data), found.observed
     after, verdict = result.network.size, result.verdict
     return Candidate(
         *task.key,
-        *(after.units, after.parameters, after.multiply_adds),
-        *(None if bound is None else float(bound), by, float(found.lower_bound)),
-        *(None if observed is None else observed.largest, None if observed is None else observed.flips, accuracy),
-        *(word(verdict), getattr(verdict, "reason", None) or (found.reason if bound is None else None)),
+        units=after.units,
+        parameters=after.parameters,
+        multiply_adds=after.multiply_adds,
+        certified=None if bound is None else float(bound),
+        by=by,
+        attained=float(found.lower_bound),
+        measured=None if observed is None else observed.largest,
+        flips=None if observed is None else observed.flips,
+        accuracy=accuracy,
+        relation=relation,
+        verdict=word(verdict),
+        reason=getattr(verdict, "reason", None) or (found.reason if bound is None else None),
         seconds=round(time.monotonic() - began, 3),
     )
 

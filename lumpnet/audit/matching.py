@@ -53,20 +53,34 @@ def matched(original: Graph, other: Graph) -> Match:
 
 def residuals(original: Graph, other: Graph, match: Match) -> list[Residual]:
     """One for each operator with weights that is not the other's, in the order of the graph."""
-    found = []
+    kinds, found = {node.name: node.kind for node in original.nodes}, []
+    for name, (change, _) in changes(original, other, match).items():
+        units = match[name][1]
+        removed = int((units.of < 0).sum()) if units is not None and kinds[name] in MAKERS else 0
+        if change.any() or removed:
+            order = np.argsort(-change, kind="stable")[:5]
+            found.append(Residual(name, kinds[name], float(change.max(initial=0)), tuple(int(u) for u in order if change[u] > 0), removed))
+    return found
+
+
+def changes(original: Graph, other: Graph, match: Match) -> dict[str, tuple[Array, Array]]:
+    """By operator with weights, unit by unit (n,): the sum of |changes| of what it stores, and the sum of |what it stores|."""
     theirs = {node.name: node for node in other.nodes}
+    found = {}
     for node in original.nodes:
         if node.name not in match or not (node.params or node.kind in MOVERS):
             continue
         name, units = match[node.name]
         into = match[node.inputs[0]][1] if node.inputs and node.inputs[0] in match else None
         change = _change(original, node, other, theirs[name], into, units)
-        removed = int((units.of < 0).sum()) if units is not None and node.kind in MAKERS else 0
-        if change is not None and (change.any() or removed):
-            order = np.argsort(-change, kind="stable")[:5]
-            worst = float(change.max(initial=0))
-            found.append(Residual(node.name, node.kind, worst, tuple(int(u) for u in order if change[u] > 0), removed))
+        if change is not None:
+            found[node.name] = change, _size(original, node, len(change))
     return found
+
+
+def _size(graph: Graph, node: Node, n: int) -> Array:
+    rows = [np.abs(_by_row(p, node)).sum(1) for p in graph.params_of(node).values() if p.dtype.kind == "f"]
+    return np.asarray(sum((row for row in rows if len(row) == n), np.zeros(n)))
 
 
 class _Matching:

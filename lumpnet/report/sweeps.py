@@ -68,12 +68,13 @@ def _bound(candidate: Candidate) -> str:
 
 def _candidates(found: Sweep) -> Markup:
     data = found.of["data"] is not None
-    head = ("method", "layer", "asked", "units", "parameters", "multiply-adds", "certified", "by", "attained", *(("measured", "flips") if data else ()))
+    head = ["method", "layer", "asked", "units", "parameters", "multiply-adds", "certified", "by", "attained", *(("measured", "flips") if data else ())]
+    head.append("what became of the units")
     rows = []
     for c in found.candidates:
         measured = ("" if c.measured is None else f"{c.measured:.3g}", "" if c.flips is None else count(c.flips)) if data else ()
         sizes = (f"{c.size:.0%}", count(c.units), count(c.parameters), count(c.multiply_adds))
-        rows.append((name(c.method), name(c.layer or ""), *sizes, _bound(c), BY[c.by], below(c.attained), *measured))
+        rows.append((name(c.method), name(c.layer or ""), *sizes, _bound(c), BY[c.by], below(c.attained), *measured, prose(c.relation)))
     reasons = [joined(name(c.method), f" {c.size:.0%}: ", prose(c.reason)) for c in found.candidates if c.reason]
     return section("All candidates", folded("the numbers", table(head, rows, numbers=(2, 3, 4, 5, 6, 8, 9, 10))), items(reasons) if reasons else None)
 
