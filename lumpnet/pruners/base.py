@@ -32,7 +32,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """What a method did to one layer: `before` and `after` count its columns of units, or its weights.
+    """What a method did to one layer: `before` and `after` count its columns of units, or its weights, or columns in a new "order".
 
     For units `into[k]` is the column that column k has become (itself where it stays, `GONE` where it is no longer read), and
     `at[value]` (columns, units) are the units of every value that the columns pass through, so that `into` is a relation at all of these

@@ -45,7 +45,7 @@ def best_weights(task: Task, score: Callable[[np.ndarray], np.ndarray]) -> Prune
 def changed_weights(task: Task, change: Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray | None]]) -> Pruned:
     """Every matrix and kernel of the operators that make units, changed: `change(matrix, how many entries may stay)` gives (the new one, scores).
 
-    Matrices are (units made, other entries) float64; what they do not change keeps its bits.
+    What `change` is given is (units made, units read, taps ...) float64, kernels in groups and tables as they are; what it does not change keeps its bits.
     """
     tensors, changes = dict(task.graph.tensors), []
     users: dict[str, list[str]] = {}
@@ -58,9 +58,9 @@ def changed_weights(task: Task, change: Callable[[np.ndarray, int], tuple[np.nda
                 axis.setdefault(tensor, axes.get(role, (0, None))[0] or 0)
     for name, operators in users.items():
         rows = np.moveaxis(tensors[name], axis[name], 0)
-        before = rows.reshape(len(rows), -1).astype(np.float64)
+        before = rows.astype(np.float64)
         found, scores = change(before, task.count(before.size))
-        after = np.where(found == before, before, found).astype(rows.dtype).reshape(rows.shape)
+        after = np.where(found == before, before, found).astype(rows.dtype)
         tensors[name] = np.ascontiguousarray(np.moveaxis(after, 0, axis[name]))
         changes.append(Change(tuple(operators), "weights", before.size, int(np.count_nonzero(found)), scores=scores))
     return Pruned(replace(task.graph, tensors=tensors), tuple(changes))

@@ -40,9 +40,10 @@ class Spectral(Pruner):
     def prune(self, task: Task) -> Pruned:
         rng = task.rng()
 
-        def change(matrix: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        def change(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+            matrix = rows.reshape(len(rows), -1)
             found = sampled(matrix, count, self.eps, rng) if self.by == "dz" else self._masked(matrix, count)
-            return found, np.array([float(np.linalg.norm(matrix - found, 2)) if matrix.size else 0.0, apart(matrix, found)])
+            return found.reshape(rows.shape), np.array([float(np.linalg.norm(matrix - found, 2)) if matrix.size else 0.0, apart(matrix, found)])
 
         return changed_weights(task, change)
 

@@ -29,6 +29,7 @@ UNITS: dict[str, tuple[str, dict[str, Any]]] = {
     "ispasp": ("ispasp", {}),
     "ispasp-signed": ("ispasp", {"signed": True}),
     "neuron_merging": ("neuron_merging", {"threshold": 0.1}),
+    "greedy": ("greedy", {}),
 }
 WEIGHTS: dict[str, tuple[str, dict[str, Any]]] = {
     "magnitude-weights": ("magnitude", {"of": "weights"}),
@@ -36,17 +37,20 @@ WEIGHTS: dict[str, tuple[str, dict[str, Any]]] = {
     "spectral": ("spectral", {}),
     "spectral-threshold": ("spectral", {"by": "threshold"}),
     "spectral-dz": ("spectral", {"by": "dz", "eps": 0.01}),
+    "pivoting": ("pivoting", {"block": 2}),
 }
-ALL = UNITS | WEIGHTS
+RESHAPED: dict[str, tuple[str, dict[str, Any]]] = {"eigendamage": ("eigendamage", {})}
+"""Cases that change which layers there are."""
+ALL = UNITS | WEIGHTS | RESHAPED
 MERGING = {"merge_similar", "folding"}
 """Methods that make rows alike."""
-NARROW = {"ispasp": "prunes inside blocks only, behind a rectifier", "ispasp-signed": "prunes inside blocks only", "neuron_merging": "merges multiples"}
-"""Cases that leave some layers alone which can lose units."""
-NOT_NESTED = {"folding", "ispasp", "ispasp-signed", "spectral-dz"}
+NARROW = {"ispasp", "ispasp-signed", "greedy", "neuron_merging", "eigendamage"}
+"""Cases that leave some layers alone which can lose units: outside of blocks, no multiples, too small."""
+NOT_NESTED = {"folding", "ispasp", "ispasp-signed", "greedy", "spectral-dz", "pivoting", "eigendamage"}
 """Cases in which what a smaller share keeps need not be part of what a larger one keeps: clusters, layers judged behind pruned ones, draws."""
 REWEIGHTED = {"spectral-dz"}
 """Cases that change weights which stay."""
-FEWER = {"spectral-dz"}
+FEWER = {"spectral-dz", "pivoting"}
 """Cases that may keep fewer than asked."""
 KEEPS = (0.1, 0.3, 0.5, 0.7, 1.0)
 

@@ -20,7 +20,7 @@ RESIDUAL, DEPTHWISE = "resnet34", "mobilenet_v2"
 
 
 @pytest.mark.parametrize("name", SMALL)
-@pytest.mark.parametrize("case", ["magnitude", "merge_similar", "folding", "ispasp"])
+@pytest.mark.parametrize("case", ["magnitude", "merge_similar", "folding", "ispasp", "neuron_merging", "greedy"])
 def test_every_layer_loses_its_share(case, name):
     build, size = SMALL[name]
     found = prune(build(), case, 0.5, SEED, torch.zeros(2, 3, size, size))
@@ -87,3 +87,34 @@ def clear(reader: Read | nn.Module, units: list[int]) -> None:
         return (x,)
 
     layer.register_forward_pre_hook(hook)
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("case", ["spectral", "pivoting", "eigendamage"])
+def test_methods_that_keep_all_units_go_the_whole_way(case, name):
+    build, size = SMALL[name]
+    found = prune(build(), case, 0.3, SEED, torch.zeros(2, 3, size, size))
+    assert isinstance(found.verdict, Proved)
+    assert found.changes
+    weights = [c for c in found.changes if c.what == "weights"]
+    assert sum(c.after for c in weights) < 0.8 * sum(c.before for c in weights)
+    assert found.model(torch.zeros(1, 3, size, size)).shape == build()(torch.zeros(1, 3, size, size)).shape
+
+
+def test_ispasp_prunes_the_inner_channels_of_residual_blocks():
+    build, size = SMALL[RESIDUAL]
+    found = prune(build(), "ispasp", 0.4, SEED, torch.zeros(2, 3, size, size))
+    assert {c.operators for c in found.changes} == {(name,) for name, m in build().named_modules() if name.startswith("layer") and name.endswith("conv1")}
+    assert all("make it together" in reason for operators, reason in found.skipped if operators != ("fc",))
+
+
+def test_ispasp_prunes_the_width_of_expansions():
+    """With the depthwise convolutions behind them; not the bottlenecks, which no rectifier follows."""
+    build, size = SMALL[DEPTHWISE]
+    found = prune(build(), "ispasp", 0.4, SEED, torch.zeros(2, 3, size, size))
+    names = [c.operators for c in found.changes]
+    assert names == [("features.0.0",), *((f"features.{k}.conv.0.0",) for k in range(2, 7)), ("features.7.0",)]
+    widths = {n.name: n.attrs["groups"] for n in found.network.graph.nodes if n.kind == "conv" and n.attrs["groups"] > 1}
+    for change in found.changes[1:-1]:
+        block = change.operators[0].rsplit(".", 3)[0]
+        assert widths[f"{block}.conv.1.0"] == change.after

@@ -77,7 +77,7 @@ class Foreign(Pruner):
 
 
 NO_PRUNER = 7
-SHIPPED = ("folding", "ispasp", "magnitude", "merge_similar", "neuron_merging", "random", "spectral")
+SHIPPED = ("eigendamage", "folding", "greedy", "ispasp", "magnitude", "merge_similar", "neuron_merging", "pivoting", "random", "spectral")
 
 
 @pytest.fixture

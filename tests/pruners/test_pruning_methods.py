@@ -470,3 +470,140 @@ def test_neuron_merging_says_what_it_leaves_alone():
     found = pruned(model, 0.5, "neuron_merging", inputs=3)
     assert [c.operators for c in found.changes] == [("2",)]
     assert found.skipped[0] == (("0",), "1 (tanh) bends: a multiple of a unit is none behind it")
+
+
+# -- greedy ------------------------------------------------------------------------------------
+
+
+def published_greedy(added, count, patience):
+    """Forward selection with repeats, candidate by candidate: added (units, numbers) is what each unit adds; returns picks and what is left after each."""
+    n, picks, left, waited = len(added), [], [], 0
+    whole = added.sum(axis=0)
+    while len(set(picks)) < count:
+        tried = {}
+        for k in range(n):
+            if k not in picks or waited < patience:
+                tried[k] = ((whole - n * added[[*picks, k]].mean(axis=0)) ** 2).sum()
+        best = min(tried, key=lambda k: tried[k])
+        waited = waited + 1 if best in picks else 0
+        picks.append(best)
+        left.append(tried[best] / (whole**2).sum())
+    return picks, left
+
+
+@pytest.mark.parametrize("patience", [0, 4])
+def test_greedy_picks_what_is_best_with_those_before(patience, seed):
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(4, 24), nn.ReLU(), nn.Linear(24, 2))
+    x = torch.randn(15, 4)
+    found = lumpnet.prune(model, x[:2], method="greedy", keep=0.25, data=x, patience=patience)
+    wide = copy.deepcopy(model).double()
+    with torch.no_grad():
+        hidden = wide[:2](x.double()).numpy()
+    outgoing = wide[2].weight.detach().numpy()
+    picks, left = published_greedy(np.einsum("bk,ok->kbo", hidden, outgoing).reshape(24, -1), 6, patience)
+    (change,) = found.changes
+    assert stayed(change) == set(picks)
+    times = np.bincount(picks, minlength=24)
+    np.testing.assert_allclose(found.masked.graph.tensors["2.weight"], outgoing * times * 24 / len(picks), rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(change.scores[picks[0]], left[0], rtol=1e-6)
+    np.testing.assert_allclose(change.scale[sorted(stayed(change))], times[sorted(stayed(change))] * 24 / len(picks))
+    assert patience or times.max() == 1
+
+
+def test_greedy_through_convolutions_is_what_the_network_does():
+    """What is left by the table of products is what is seen behind the reader and its norm."""
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Conv2d(2, 10, 3, padding=1), nn.ReLU(), nn.Conv2d(10, 4, 3, padding=1, stride=2), nn.BatchNorm2d(4)).eval()
+    with torch.no_grad():
+        model[3].weight.uniform_(0.2, 3)
+    x = torch.randn(8, 2, 6, 6)
+    lines: list[str] = []
+    found = lumpnet.prune(model, x[:2], method="greedy", keep=0.3, data=x, progress=lines.append)
+    assert any(line.startswith("greedy 0: ") and "10 units" in line for line in lines)
+    wide, small = copy.deepcopy(model).double(), found.model.double()
+    with torch.no_grad():
+        nothing = wide[2:](torch.zeros(1, 10, 6, 6, dtype=torch.float64))
+        left = ((wide(x.double()) - small(x.double())) ** 2).sum() / ((wide(x.double()) - nothing) ** 2).sum()
+    scores = found.changes[0].scores
+    assert np.isclose(scores, float(left), rtol=1e-5).sum() == 1, "what was left when the last unit came in"
+
+
+# -- pivoting ----------------------------------------------------------------------------------
+
+
+def test_the_order_alone_changes_nothing():
+    """Blocks as small as a weight, of which the masks in the old order are magnitude's."""
+    torch.manual_seed(6)
+    model = nn.Sequential(nn.Linear(5, 12), nn.ReLU(), nn.Linear(12, 7), nn.ReLU(), nn.Linear(7, 3))
+    x = torch.randn(20, 5)
+    one, two = (lumpnet.prune(model, x[:2], method=m, keep=0.4, **o) for m, o in (("pivoting", {"block": 1}), ("magnitude", {"of": "weights"})))
+    assert {c.operators for c in one.changes if c.what == "order"} == {("0",), ("2",)}
+    assert any((c.scores != np.arange(c.before)).any() for c in one.changes if c.what == "order")
+    with torch.no_grad():
+        torch.testing.assert_close(one.model.double()(x.double()), two.model.double()(x.double()), rtol=1e-9, atol=1e-9)
+
+
+def test_zeros_come_in_blocks():
+    torch.manual_seed(7)
+    model = nn.Sequential(nn.Conv2d(3, 10, 3), nn.ReLU(), nn.Conv2d(10, 9, 3), nn.ReLU(), nn.Flatten(), nn.Linear(36, 4))
+    found = lumpnet.prune(model, torch.zeros(2, 3, 6, 6), method="pivoting", keep=0.3, block=4)
+    for name in ("0.weight", "2.weight", "5.weight"):
+        tensor = found.masked.graph.tensors[name]
+        for i in range(0, tensor.shape[0], 4):
+            for j in range(0, tensor.shape[1], 4):
+                block = tensor[i : i + 4, j : j + 4]
+                assert (block == 0).all() or (block != 0).all()
+        assert 0 < np.count_nonzero(tensor) <= max(0.3 * tensor.size + 1, 16 * tensor[0, 0].size)
+
+
+# -- eigendamage -------------------------------------------------------------------------------
+
+
+def test_the_three_layers_are_the_projected_layer(seed):
+    """Against the module with `P_G W P_A` in place of W, projections read off the outer layers; for matrices, and kernels with stride and padding."""
+    torch.manual_seed(seed)
+    model = nn.Sequential(
+        *(nn.Conv2d(3, 12, 3, padding=1), nn.ReLU(), nn.Conv2d(12, 16, 3, stride=2, padding=1, dilation=2), nn.ReLU()),
+        *(nn.Flatten(), nn.Linear(64, 60), nn.ReLU(), nn.Linear(60, 5)),
+    )
+    x = torch.randn(40, 3, 6, 6)
+    found = lumpnet.prune(model, x[:2], method="eigendamage", keep=0.3, data=x)
+    tensors = {name: t.astype(np.float64) for name, t in found.masked.graph.tensors.items()}
+    projected = copy.deepcopy(model).double()
+    assert [c.operators for c in found.changes] == [("0",), ("2",), ("5",)]
+    assert {operators: reason.split(" would")[0] for operators, reason in found.skipped} == {("7",): "three layers"}
+    for change in found.changes:
+        (name,) = change.operators
+        parts = [tensors[f"{name}.{part}.weight"] for part in ("in", "core", "out")]
+        assert change.after == sum(p.size for p in parts)
+        into, core, out = (p.reshape(*p.shape[:2], -1) for p in parts)
+        into, out = into[:, :, 0], out[:, :, 0]
+        np.testing.assert_allclose(into @ into.T, np.eye(len(into)), atol=1e-5)
+        np.testing.assert_allclose(out.T @ out, np.eye(out.shape[1]), atol=1e-5)
+        layer = projected[int(name)]
+        before = layer.weight.detach().numpy().reshape(*layer.weight.shape[:2], -1)
+        np.testing.assert_allclose(core, np.einsum("oit,op,qi->pqt", before, out, into), atol=1e-5)
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(np.einsum("pqt,op,qi->oit", core, out, into)).reshape(layer.weight.shape))
+    with torch.no_grad():
+        torch.testing.assert_close(found.model.double()(x.double()), projected(x.double()), rtol=1e-4, atol=1e-4)
+    assert isinstance(found.verdict, Proved)
+
+
+def test_directions_without_weight_go_first(seed):
+    """Inputs in a subspace of three dimensions, answers that depend on two directions of the layer: three and two directions lose nothing."""
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(12, 10), nn.Linear(10, 4)).double()
+    with torch.no_grad():
+        model[1].weight.copy_(torch.randn(4, 2).double() @ torch.randn(2, 10).double())
+    x = torch.randn(50, 3).double() @ torch.randn(3, 12).double()
+    found = lumpnet.prune(model, x[:2], method="eigendamage", keep=0.25, data=x)
+    assert [c.operators for c in found.changes] == [("0",), ("1",)] or [c.operators for c in found.changes] == [("0",)]
+    assert found.masked.graph.tensors["0.in.weight"].shape == (3, 12)
+    assert found.masked.graph.tensors["0.out.weight"].shape == (10, 3)
+    first = copy.deepcopy(model)
+    with torch.no_grad():
+        into, core, out = (torch.tensor(found.masked.graph.tensors[f"0.{part}.weight"]) for part in ("in", "core", "out"))
+        first[0].weight.copy_(out @ core @ into)
+        torch.testing.assert_close(first(x), model(x), rtol=1e-6, atol=1e-6)
