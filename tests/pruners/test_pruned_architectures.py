@@ -10,6 +10,7 @@ from torch import nn
 
 import lumpnet
 from lumpnet.verdict import Proved
+from tests.architectures import MobileNetV2, ResNet34
 from tests.architectures.test_whole_way import SMALL
 from tests.architectures.widening import Read
 from tests.pruners.pruner_cases import NARROW, SEED, prune, units, units_asked
@@ -118,3 +119,27 @@ def test_ispasp_prunes_the_width_of_expansions():
     for change in found.changes[1:-1]:
         block = change.operators[0].rsplit(".", 3)[0]
         assert widths[f"{block}.conv.1.0"] == change.after
+
+
+FULL = {
+    "resnet34": (lambda: ResNet34(width=4, classes=5), 16, 16),
+    "mobilenet_v2": (lambda: MobileNetV2(width=0.125, classes=5), 17, 16),
+}
+"""The published depth, a fraction of the width: module, prunable blocks, size of the images."""
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_ispasp_on_the_papers_networks_ends_in_an_audit(name):
+    build, blocks, size = FULL[name]
+    model = build()
+    x = torch.rand(6, 3, size, size, generator=torch.Generator().manual_seed(0))
+    found = lumpnet.prune(model, x[:2], method="ispasp", keep=0.4, data=x)
+    inner = [c for c in found.changes if c.operators[0].startswith(("layer", "features"))]
+    assert len(inner) >= blocks
+    assert isinstance(found.verdict, Proved)
+    audit = lumpnet.audit(model, found.network, domain=lumpnet.Box(0, 1), example_inputs=x[:2], timeout=1, lossless=False, data=x)
+    with torch.no_grad():
+        seen = float((found.model.double()(x.double()) - copy.deepcopy(model).double()(x.double())).abs().max())
+    assert audit.verdict == "bounded"
+    assert 0 < seen <= audit.upper_bound
+    assert audit.observed.largest == pytest.approx(seen, rel=1e-4)
