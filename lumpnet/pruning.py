@@ -128,7 +128,7 @@ def files(out: str | Path) -> tuple[Path, ...]:
 
 def what(changes: tuple[Change, ...]) -> str:
     """What was counted: units or weights."""
-    return " and ".join(dict.fromkeys(change.what for change in changes)) or "nothing"
+    return " and ".join(dict.fromkeys(change.what for change in changes if change.what != "order")) or "nothing"
 
 
 def compaction_line(verdict: Verdict) -> str:

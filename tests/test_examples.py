@@ -60,3 +60,46 @@ def test_report(tmp_path: Path) -> None:
     for path in (EXAMPLES / "report.png", *([tmp_path / "report.png"] if picture else [])):
         assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
         assert path.stat().st_size < 150_000
+
+
+def run(name: str, *options: str) -> str:
+    done = subprocess.run([sys.executable, str(EXAMPLES / name), *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "audit of" in done.stdout
+    assert "<= largest difference" in done.stdout
+    return done.stdout
+
+
+def test_ispasp(tmp_path: Path) -> None:
+    out = run("ispasp.py", "--seeds", "1", "--units", "48", "--keeps", "4", "12", "--race", "3", "--seconds", "0.5", "--figure", str(tmp_path / "f.svg"))
+    slopes = [line.split()[:3] for line in out.splitlines()[2:6]]
+    assert [p for p, *_ in slopes] == ["0.3", "0.5", "0.7", "0.9"]
+    assert all(abs(float(found) / float(expected) - 1) < 0.15 for _, found, expected in slopes)
+    assert [float(found) for _, found, _ in slopes] == sorted(float(found) for _, found, _ in slopes), "steeper for smaller p"
+    rows = [line.split() for line in out.splitlines() if line.split()[:1] in (["4"], ["12"])]
+    assert all(float(greedy) < float(ours) < float(random) for _, ours, _, _, _, random, greedy, _ in rows)
+    assert "yes greedy below i-SpaSP at every size" in out
+    assert (tmp_path / "f.svg").read_text().count("<polyline") == 4
+
+
+def test_spectral() -> None:
+    out = run("spectral.py", "--seeds", "1", "--densities", "0.1", "--seconds", "0.5")
+    rows = {line.split()[1]: [float(x.rstrip("%")) for x in line.split()[2:]] for line in out.splitlines() if line.split()[:1] == ["10%"]}
+    assert set(rows) == {"lead", "threshold", "dz", "random"}
+    assert rows["lead"][1] < rows["threshold"][1] < rows["random"][1] < rows["dz"][1]
+
+
+def test_greedy() -> None:
+    out = run("greedy.py", "--seeds", "1", "--width", "256", "--seconds", "0.5")
+    slopes = {line[:24].strip(): float(line[24:31]) for line in out.splitlines() if line[14:24].strip() in ("greedy", "random")}
+    assert len(slopes) == 8
+    assert slopes["random, 5     greedy"] < slopes["random, 200   greedy"] < 0
+    assert "picks among 256 units" in out
+
+
+def test_other_pruners() -> None:
+    out = run("other_pruners.py", "--seeds", "1", "--keeps", "0.25", "--seconds", "0.5")
+    rows = {line[:20].strip(): float(line[20:].rstrip("%")) for line in out.splitlines()[2:11]}
+    assert rows["pivoting"] > rows["blocks, no order"]
+    assert rows["eigendamage"] > 90
+    assert rows["eigendamage, size"] < 100

@@ -183,10 +183,10 @@ def rooms(graph: Graph, points: Mapping[str, np.ndarray]) -> list[Room]:
         answer = _answer(list(all_sites.values()), values, ends, all_sites, graph.outputs, rng)
         gram, mean = columns.T @ columns / len(columns), columns.mean(axis=0)
         spread = math.sqrt(float(heard @ heard) / len(heard)) or 1.0
-        passes = all(_passes(all_sites[name]) for name in layer.at if name not in layer.makers and all_sites[name].node.kind != _NORM)
+        straight = all(passes(all_sites[name]) for name in layer.at if name not in layer.makers and all_sites[name].node.kind != _NORM)
         padded = any(any(np.atleast_1d(s.node.attrs.get("padding", 0))) for s in all_sites.values() if set(s.node.inputs) & set(ends))
-        shifts = passes and len(layer.makers) == 1 and not padded and _has_bias(layer, all_sites)
-        found.append(Room(layer, all_sites, not passes, shifts, gram, mean, (heard * (answer / spread)) ** 2))
+        shifts = straight and len(layer.makers) == 1 and not padded and _has_bias(layer, all_sites)
+        found.append(Room(layer, all_sites, not straight, shifts, gram, mean, (heard * (answer / spread)) ** 2))
     return found
 
 
@@ -201,7 +201,7 @@ def _has_bias(layer: Layer, all_sites: Mapping[str, Site]) -> bool:
     return all("bias" in all_sites[name].node.params for name in last)
 
 
-def _passes(site: Site) -> bool:
+def passes(site: Site) -> bool:
     """Whether a class with scale 2 passes the operator as such: asked of its own rule."""
     units = [len(discrete(int(shape[axis] or 0))) if axis is not None else 0 for shape, axis in zip(site.in_shapes, site.in_axes, strict=True)]
     if not all(n >= 2 for n in units):
@@ -213,9 +213,9 @@ def _passes(site: Site) -> bool:
         scale[n - 1] = ONE + ONE
         doubled.append(Lumping(np.zeros(n, dtype=np.int64), scale, plain.offset, plain.value))
     out = get(site.node.kind).forward(site, doubled)
-    return (
-        bool((out.classes >= 0).all()) and {float(s) for s in out.scale.tolist()} <= {0.5, 1.0, 2.0} and not any(out.offset.tolist()) and out.count < len(out)
-    )
+    pairs = zip(units, get(site.node.kind).same_units(site), strict=False)
+    together = all(np.array_equal(out.classes[to[of == 0]], out.classes[to[of == n - 1]]) for n, (of, to) in pairs)
+    return bool((out.classes >= 0).all()) and {float(s) for s in out.scale.tolist()} <= {0.5, 1.0, 2.0} and not any(out.offset.tolist()) and together
 
 
 def _run(all_sites: Sequence[Site], values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

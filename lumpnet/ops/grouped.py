@@ -69,11 +69,10 @@ class Depthwise(Unary):
         return (key, "free"), scale * pivot, self._total(site, unit) * offset + _bias(site, unit)
 
     def constant(self, site: Site, unit: int, c: Number) -> Number | None:
-        if c != 0 and self._uneven(site, unit):
+        """None for an irrational constant, which stays where weights read it."""
+        if isinstance(c, Surd) or (c != 0 and self._uneven(site, unit)):
             return None
-        total, bias = self._total(site, unit), _bias(site, unit)
-        moved = c.times(total) if isinstance(c, Surd) else c * total
-        return moved.plus(bias) if isinstance(moved, Surd) else moved + bias
+        return c * self._total(site, unit) + _bias(site, unit)
 
     def always(self, site: Site, unit: int) -> Number | None:
         return None if self._row(site, unit).any() else _bias(site, unit)

@@ -32,11 +32,12 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """What a method did to one layer: `before` and `after` count its columns of units, or its weights.
+    """What a method did to one layer: `before` and `after` count its columns of units, or its weights, or columns in a new "order".
 
     For units `into[k]` is the column that column k has become (itself where it stays, `GONE` where it is no longer read), and
     `at[value]` (columns, units) are the units of every value that the columns pass through, so that `into` is a relation at all of these
-    (THEORY section 1): its classes, and the zero class. `scores` are the method's own, NaN where it has none.
+    (THEORY section 1): its classes, and the zero class. `scale[k]` is the multiple of column `into[k]` that readers hear in place of column
+    k; None where all are 1. `scores` are the method's own, NaN where it has none: of the columns, or of all weights as the method says.
     """
 
     operators: tuple[str, ...]
@@ -46,6 +47,7 @@ class Change:
     into: np.ndarray | None = None
     at: Mapping[str, np.ndarray] = field(default_factory=dict)
     scores: np.ndarray | None = None
+    scale: np.ndarray | None = None
 
     @property
     def removed(self) -> dict[str, list[int]]:
@@ -54,7 +56,7 @@ class Change:
 
     @property
     def merged(self) -> dict[str, list[tuple[int, int]]]:
-        """By operator that makes them, (unit, the unit that it has become equal to)."""
+        """By operator that makes them, (unit, the unit that stands for it)."""
         if self.into is None:
             return {}
         moved = np.flatnonzero((self.into != GONE) & (self.into != np.arange(len(self.into))))
@@ -63,9 +65,12 @@ class Change:
 
     def as_dict(self) -> dict[str, Any]:
         """As `lumpnet prune --json` prints it."""
-        scores = None if self.scores is None else [None if math.isnan(s) else s for s in self.scores.tolist()]
         counts = {"operators": list(self.operators), "what": self.what, "before": self.before, "after": self.after}
-        return counts | {"removed": self.removed, "merged": self.merged, "scores": scores}
+        return counts | {"removed": self.removed, "merged": self.merged, "scores": _plain(self.scores), "scale": _plain(self.scale)}
+
+
+def _plain(numbers: np.ndarray | None) -> list[float | None] | None:
+    return None if numbers is None else [None if math.isnan(x) else x for x in numbers.tolist()]
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,13 +12,16 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 import lumpnet
 from lumpnet.api import Network, Reduction
 from lumpnet.errors import GraphError, NoExactValue
 from lumpnet.exact import fractions
 from lumpnet.ir import Graph, Node, Value
-from lumpnet.ops.sites import run
+from lumpnet.lump.relaxed import passes
+from lumpnet.ops.sites import run, sites
 from lumpnet.testing import FAMILIES, as_trained, planted
 from lumpnet.verdict import Proved, Unknown
 
@@ -135,3 +138,25 @@ def test_inputs_of_integers_are_told_from_numbers() -> None:
     value, node = Value("x", (None, 2), "int64"), Node(Value("y", (None, 2, 3)), "embedding", ("x",), {}, {"weight": "w"})
     with pytest.raises(GraphError, match="cannot be drawn"):
         lumpnet.reduce(Network(Graph((value,), (node,), ("y",), {"w": np.ones((4, 3), np.float32)})), size=0.5)
+
+
+@pytest.mark.parametrize("units", [2, 3, 8])
+def test_what_a_multiple_passes(units: int) -> None:
+    """Multiples pass what is homogeneous, and nothing that bends, however many units there are."""
+
+    class Chain(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.f = nn.Conv2d(1, units, 1), nn.Linear(12 * units, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.a(x)
+            y = torch.cat([torch.relu(x), nn.functional.max_pool2d(nn.functional.leaky_relu(x), 1)], 1)
+            z = torch.cat([torch.tanh(x), torch.sigmoid(x), nn.functional.gelu(x), nn.functional.hardtanh(x)], 1)
+            return self.f(torch.cat([y, z], 1).mean(-1).flatten(1))
+
+    graph = lumpnet.lift(Chain(), torch.zeros(2, 1, 2, 2)).graph
+    found = {s.node.kind: passes(s) for s in sites(graph) if s.in_axes[0] == 1 and s.axis == 1 and s.node.kind != "linear"}
+    bend = {"tanh", "sigmoid", "gelu", "hardtanh"}
+    assert {"relu", "leaky_relu", "max_pool", "concat", *bend} <= set(found)
+    assert {kind for kind, passed in found.items() if not passed} == bend

@@ -1,4 +1,4 @@
-"""What the laws of pruning are asked of: every data-free method, and generated networks."""
+"""What the laws of pruning are asked of: every method, data for those that look at them, and generated networks."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+import lumpnet
 from lumpnet.api import Network
-from lumpnet.ir import Graph
+from lumpnet.ir import FLOATS, Graph
 from lumpnet.ops.sites import run, sites
 from lumpnet.pruners import Change
 from lumpnet.pruning import Pruning
@@ -25,10 +26,49 @@ UNITS: dict[str, tuple[str, dict[str, Any]]] = {
     "random": ("random", {}),
     "merge_similar": ("merge_similar", {}),
     "folding": ("folding", {"tries": 2}),
+    "ispasp": ("ispasp", {}),
+    "ispasp-signed": ("ispasp", {"signed": True}),
+    "neuron_merging": ("neuron_merging", {"threshold": 0.1}),
+    "greedy": ("greedy", {}),
 }
-WEIGHTS: dict[str, tuple[str, dict[str, Any]]] = {"magnitude-weights": ("magnitude", {"of": "weights"}), "random-weights": ("random", {"of": "weights"})}
-ALL = UNITS | WEIGHTS
+WEIGHTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "magnitude-weights": ("magnitude", {"of": "weights"}),
+    "random-weights": ("random", {"of": "weights"}),
+    "spectral": ("spectral", {}),
+    "spectral-threshold": ("spectral", {"by": "threshold"}),
+    "spectral-dz": ("spectral", {"by": "dz", "eps": 0.01}),
+    "pivoting": ("pivoting", {"block": 2}),
+}
+RESHAPED: dict[str, tuple[str, dict[str, Any]]] = {"eigendamage": ("eigendamage", {})}
+"""Cases that change which layers there are."""
+ALL = UNITS | WEIGHTS | RESHAPED
+MERGING = {"merge_similar", "folding"}
+"""Methods that make rows alike."""
+NARROW = {"ispasp", "ispasp-signed", "greedy", "neuron_merging", "eigendamage"}
+"""Cases that leave some layers alone which can lose units: outside of blocks, no multiples, too small."""
+NOT_NESTED = {"folding", "ispasp", "ispasp-signed", "greedy", "spectral-dz", "pivoting", "eigendamage"}
+"""Cases in which what a smaller share keeps need not be part of what a larger one keeps: clusters, layers judged behind pruned ones, draws."""
+REWEIGHTED = {"spectral-dz"}
+"""Cases that change weights which stay."""
+FEWER = {"spectral-dz", "pivoting"}
+"""Cases that may keep fewer than asked."""
 KEEPS = (0.1, 0.3, 0.5, 0.7, 1.0)
+
+
+def prune(network: Any, case: str, keep: float, seed: int = 0, example: Any = None) -> Pruning:
+    """By a case, with data if the method wants any."""
+    method, options = ALL[case]
+    network = network if isinstance(network, Network) else lumpnet.lift(network, example)
+    data = examples(network) if lumpnet.pruners.get(method).needs else None
+    return lumpnet.prune(network, method=method, keep=keep, seed=seed, data=data, **options)
+
+
+def examples(network: Network, rows: int = 24, seed: int = 9) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Random inputs (small integers where integers are read), and labels among the entries of the output."""
+    rng = np.random.default_rng(seed)
+    shapes = {v.name: (v.dtype, (rows, *(int(d or 0) for d in v.shape[1:]))) for v in network.graph.inputs}
+    inputs = {name: rng.normal(size=shape) if dtype in FLOATS else rng.integers(0, 4, size=shape) for name, (dtype, shape) in shapes.items()}
+    return inputs, rng.integers(0, int(network.graph.value(network.graph.outputs[0]).shape[-1] or 1), size=rows)
 
 
 def seeds(count: int) -> Iterator[int]:

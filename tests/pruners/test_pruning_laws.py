@@ -1,4 +1,4 @@
-"""Laws of every data-free method on generated networks of all families: shares, seeds, order, and the certified way to the small network."""
+"""Laws of every method on generated networks of all families: shares, seeds, order, and the certified way to the small network."""
 
 from __future__ import annotations
 
@@ -12,17 +12,31 @@ from hypothesis import strategies as st
 
 import lumpnet
 from lumpnet.api import Network
+from lumpnet.lump.layers import layers
 from lumpnet.testing import FAMILIES, as_trained, networks
 from lumpnet.verdict import Proved
-from tests.pruners.pruner_cases import ALL, KEEPS, SEED, UNITS, outputs, seeds, share, stayed, units, units_asked
+from tests.pruners.pruner_cases import (
+    ALL,
+    FEWER,
+    KEEPS,
+    MERGING,
+    NARROW,
+    NOT_NESTED,
+    RESHAPED,
+    REWEIGHTED,
+    SEED,
+    UNITS,
+    outputs,
+    prune,
+    seeds,
+    share,
+    stayed,
+    units,
+    units_asked,
+)  # fmt: skip
 
 trained = pytest.mark.parametrize("family", sorted(FAMILIES))
 any_method = pytest.mark.parametrize("case", ALL)
-
-
-def prune(network, case, keep, seed=0):
-    method, options = ALL[case]
-    return lumpnet.prune(network, method=method, keep=keep, seed=seed, **options)
 
 
 @any_method
@@ -46,18 +60,21 @@ def test_keeps_the_number_asked(case, family):
         network = Network(as_trained(seed, family))
         for keep in (0.3, 0.5):
             found = prune(network, case, keep, seed)
-            assert found.changes, f"as_trained({seed}, {family!r})"
+            assert found.changes or case in NARROW, f"as_trained({seed}, {family!r})"
             for change in found.changes:
-                assert change.after == share(keep, change.before)
+                if change.what == "order" or case in RESHAPED:
+                    continue
+                asked, block = share(keep, change.before), 4 * 9
+                assert change.after == asked or (case in FEWER and 0 < change.after < max(asked, block + 1))
                 if change.what == "weights":
                     assert change.after == sum(int(np.count_nonzero(found.masked.graph.tensors[t])) for t in weight_of(network, change))
                     continue
                 assert len(stayed(change)) == change.after
             if case in UNITS:
-                left, asked = units(found.network), units_asked(found)
-                assert all(left[value] <= asked[value] for value in left), f"as_trained({seed}, {family!r})"
+                left, wanted = units(found.network), units_asked(found)
+                assert all(left[value] <= wanted[value] for value in left), f"as_trained({seed}, {family!r})"
                 if set(found.compaction.totals()) <= {"unobserved", "equal"}:  # what reads one unit only can become proportional on top
-                    assert left == asked, f"as_trained({seed}, {family!r})"
+                    assert left == wanted, f"as_trained({seed}, {family!r})"
 
 
 def weight_of(network, change):
@@ -88,11 +105,13 @@ def test_a_larger_share_keeps_more(case, family):
     network = Network(as_trained(SEED, family))
     found = [prune(network, case, keep, 3) for keep in KEEPS]
     for less, more in pairwise(found):
-        for a, b in zip(less.changes, more.changes, strict=True):
-            assert a.after <= b.after
-            if a.what == "units" and case != "folding":
+        larger = {(c.operators, c.what): c for c in more.changes}
+        assert case in NARROW or set(larger) == {(c.operators, c.what) for c in less.changes}
+        for a, b in [(c, larger[c.operators, c.what]) for c in less.changes if (c.operators, c.what) in larger and c.what != "order"]:
+            assert a.after <= b.after or case in FEWER
+            if a.what == "units" and case not in NOT_NESTED:
                 assert stayed(a) <= stayed(b)
-        if case not in UNITS:
+        if case not in UNITS and case not in NOT_NESTED:
             for name, tensor in less.masked.graph.tensors.items():
                 assert ((tensor != 0) <= (more.masked.graph.tensors[name] != 0)).all()
 
@@ -124,3 +143,38 @@ def test_what_is_not_pruned_is_named(family):
         makers = {n.name for n in network.graph.nodes if n.kind == "linear" or (n.kind == "conv" and n.attrs["groups"] == 1)}
         assert set(named) == makers
         assert all(reason for _, reason in found.skipped)
+
+
+@any_method
+@trained
+def test_only_what_the_changes_say_has_changed(case, family):
+    """Every weight is as it was, or zero at a column that is no longer read, or as the classes and their scales say; and all that is said is done."""
+    if ALL[case][0] in MERGING:
+        return
+    network = Network(as_trained(SEED, family))
+    found = prune(network, case, 0.4, 5)
+    before, after = network.graph.tensors, dict(found.masked.graph.tensors)
+    wanted, places = dict(before), {layer.makers: layer for layer in layers(network.graph)}
+    if case in UNITS:
+        for change in found.changes:
+            layer = places[change.operators]
+            scale = np.ones(change.before) if change.scale is None else change.scale
+            classes = np.zeros((change.before, change.before))
+            there = np.flatnonzero(change.into >= 0)
+            classes[change.into[there], there] = scale[there]
+            layer.rewrite(wanted, layer.reads, lambda numbers, classes=classes: classes @ numbers)
+        for name, tensor in wanted.items():
+            np.testing.assert_allclose(after[name], tensor, rtol=1e-6, atol=0, err_msg=name)
+        return
+    for change in found.changes:
+        if change.what == "order":
+            layer, order = places[change.operators], np.argsort(change.scores)
+            layer.rewrite(wanted, (*layer.rows, *layer.reads), lambda numbers, order=order: numbers[order])
+    counted = {t for change in found.changes if change.what == "weights" for t in weight_of(network, change)}
+    for name, tensor in wanted.items():
+        if case in RESHAPED and name in counted:
+            assert name not in after
+        elif name not in counted:
+            np.testing.assert_array_equal(after[name], tensor, err_msg=name)
+        elif case not in REWEIGHTED:
+            assert ((after[name] == tensor) | (after[name] == 0)).all(), name

@@ -165,3 +165,12 @@ def test_units_behind_a_norm_keep_its_buffers():
     assert isinstance(layer, nn.BatchNorm2d)
     assert layer.running_var.tolist() == [2.0]
     assert int(layer.num_batches_tracked) == 0
+
+
+@pytest.mark.parametrize("tap", [0.0, 2.0])
+@pytest.mark.parametrize("heard", [[1, 0], [1, 3]])
+def test_a_depthwise_kernel_over_an_irrational_constant(tap, heard):
+    """A channel without weights is 1/sqrt(2) behind its norm; a depthwise kernel reads it, and the channel that it makes is read or not."""
+    model = net(pointwise([ROW, [0, 0]], [BIAS, 2]), norm([1, 1], [0, 0], [1, 1], [2, 2]), conv([[[[1]]], [[[tap]]]], groups=2), pointwise([heard, heard]))
+    found = reduced(model, X)
+    assert units(found, "2") == (1 if 0 in (tap, heard[1]) else 2)
