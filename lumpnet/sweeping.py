@@ -53,7 +53,7 @@ class Candidate:
     `certified`: no output differs by more than this on the domain (None: no bound), says the `certificate` or an `audit` (`by`); `attained`: at
     some input of the domain one does differ by this; `measured`: the largest difference on the data, and `flips` how many of their classes change;
     `accuracy` of labelled data. `relation` says what became of the original's units (`audit.explained`). `verdict` is that on the certificate:
-    of a pruner's result, that its compaction is exact.
+    of a pruner's result, that its compaction is exact. `making` are the seconds that it took to make it, `seconds` all with audit and measuring.
     """
 
     method: str
@@ -71,6 +71,7 @@ class Candidate:
     relation: str
     verdict: str
     reason: str | None
+    making: float = field(compare=False)
     seconds: float = field(compare=False)
 
     @property
@@ -86,6 +87,7 @@ class Task:
     network: np.ndarray
     domain: Domain
     data: Data | None
+    train: Data | None
     boxes: int
     seed: int
 
@@ -152,6 +154,7 @@ def sweep(
     methods: Sequence[str] = (RELAXED,),
     layers: bool = False,
     data: Any = None,
+    train: Any = None,
     boxes: int = 1,
     seed: int = 0,
     jobs: int = 1,
@@ -163,7 +166,7 @@ def sweep(
 
     model as for `reduce`. methods: "relaxed" (lumpnet's own) and those of `lumpnet.pruners.available()`, with their defaults; sizes: shares in (0, 1]
     of the hidden units that stay. layers: besides, every layer alone that can be merged, the others left whole. data as for `prune`: what
-    each candidate changes there is measured, and pruners that need examples get them. boxes: how many the audit of a candidate
+    each candidate changes there is measured; train: what pruners that need examples get (None: data). boxes: how many the audit of a candidate
     bounds (0: the bound is the certificate's alone). jobs, backend as for `lumpnet.parallel.spread`; the numbers do not depend on them.
     out: a JSON file that is written after each candidate and resumed from. Raises
     `FileError` where that is not a file of this sweep, `PruneError`, and `LumpnetError` subclasses for models and domains that do not fit.
@@ -176,15 +179,16 @@ def sweep(
     progress("lift")
     original = as_network(model, example_inputs)
     examples = None if data is None else data_for(original.graph.inputs, data)
+    lessons = examples if train is None else data_for(original.graph.inputs, train)
     ends = ends_of(domain, original.graph.inputs)
-    of = _of(original, ends, examples, boxes, seed)
+    of = _of(original, ends, examples, boxes, seed) | {"train": _digest_of(lessons)}
     done = {} if out is None else _resumed(Path(out), of)
     asked: list[tuple[str, str | None, float]] = [(method, None, share) for method in methods for share in shares]
     if layers:
         found = rooms(original.graph, points(original.graph, ends))
         asked += [(RELAXED, room.layer.makers[0], share) for room in found for share in shares if share < 1]
     binary = np.frombuffer(original.data, np.uint8)
-    todo = [Task(key, binary, domain, examples, boxes, seed) for key in asked if key not in done]
+    todo = [Task(key, binary, domain, examples, lessons, boxes, seed) for key in asked if key not in done]
 
     def told() -> None:
         progress(f"{count(sum(key in done for key in asked))} of {count(len(asked))} candidates")
@@ -211,7 +215,8 @@ def candidate_of(task: Task) -> Candidate:
     if method == RELAXED:
         result = reduce(original, domain=task.domain, size=size, layer=layer)
     else:
-        result = prune(original, method=method, keep=size, data=None if task.data is None else _given(task.data), seed=task.seed)
+        result = prune(original, method=method, keep=size, data=None if task.train is None else _given(task.train), seed=task.seed)
+    made = time.monotonic()
     examples = None if task.data is None or len(task.data.inputs) != 1 else next(iter(task.data.inputs.values()))
     found = audit(
         original,
@@ -245,6 +250,7 @@ def candidate_of(task: Task) -> Candidate:
         relation=relation,
         verdict=word(verdict),
         reason=getattr(verdict, "reason", None) or (found.reason if bound is None else None),
+        making=round(made - began, 3),
         seconds=round(time.monotonic() - began, 3),
     )
 
@@ -300,15 +306,18 @@ def _known(methods: Sequence[str]) -> None:
 
 
 def _of(original: Network, ends: Mapping[str, tuple[np.ndarray, np.ndarray]], data: Data | None, boxes: int, seed: int) -> dict[str, Any]:
-    arrays = None if data is None else [*data.inputs.values(), *([] if data.labels is None else [data.labels])]
     return {
         "lumpnet": __version__,
         "model": original.sha256,
         "domain": _digest([x for pair in ends.values() for x in pair]),
-        "data": None if arrays is None else _digest(arrays),
+        "data": _digest_of(data),
         "boxes": boxes,
         "seed": seed,
     }
+
+
+def _digest_of(data: Data | None) -> str | None:
+    return None if data is None else _digest([*data.inputs.values(), *([] if data.labels is None else [data.labels])])
 
 
 def _digest(arrays: Sequence[np.ndarray]) -> str:

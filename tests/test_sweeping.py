@@ -71,6 +71,14 @@ def test_what_is_said_of_a_candidate_is_true() -> None:
     assert whole().accuracy == float((before.argmax(1).numpy() == labels).mean())
 
 
+def test_pruners_get_what_is_to_train_on() -> None:
+    x, _ = examples()
+    few: dict[str, Any] = {"methods": ("ispasp",), "sizes": (0.5,), "layers": False, "boxes": 0}
+    answers = [swept(**few, **more).candidates[0] for more in ({}, {"train": x}, {"train": np.abs(x) * [1, 0, 0, 0]})]
+    assert answers[0] == answers[1]
+    assert answers[0].attained != answers[2].attained
+
+
 def test_candidates_come_in_the_order_of_the_question() -> None:
     keys = [c.key for c in whole().candidates]
     assert keys[:6] == [(method, None, size) for method in ("relaxed", "magnitude") for size in SIZES]
@@ -115,7 +123,8 @@ def test_an_interrupted_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.Monkey
 
 OTHERS = {
     "domain": {"domain": lumpnet.Box(-1, 2)},
-    "data": {"data": examples()[0]},
+    "data": {"data": examples()[0], "train": examples()},
+    "train": {"train": examples()[0]},
     "boxes": {"boxes": 1},
     "seed": {"seed": 1},
 }

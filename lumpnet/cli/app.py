@@ -189,6 +189,7 @@ def sweep(
     method: Annotated[Optional[list[str]], typer.Option(help="relaxed, or a pruning method; may be repeated (relaxed).")] = None,  # noqa: UP045
     layers: Annotated[bool, typer.Option("--layers", help="Besides, every layer alone.")] = False,
     data: Annotated[Optional[Path], typer.Option(help="X.npy, or FILE.npz with arrays by input name and labels: what changes there.")] = None,  # noqa: UP045
+    train: Annotated[Optional[Path], typer.Option(help="For methods that look at examples, if not --data.")] = None,  # noqa: UP045
     boxes: Annotated[int, typer.Option(min=0, help="Boxes that each audit may bound: more take longer and bound closer.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The seed of whatever is drawn.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Candidates at once.")] = 1,
@@ -207,4 +208,4 @@ def sweep(
         given = Given(str(model), weights, input_shape or []).begun()
         from lumpnet.cli.sweep import sweep as run
 
-        raise typer.Exit(run(given, domain, sizes, method or [], layers, data, boxes, seed, jobs, backend.value, out, report, json=json, quiet=quiet))
+        raise typer.Exit(run(given, domain, sizes, method or [], layers, data, train, boxes, seed, jobs, backend.value, out, report, json=json, quiet=quiet))

@@ -22,6 +22,7 @@ def sweep(
     methods: list[str],
     layers: bool,
     data: Path | None,
+    train: Path | None,
     boxes: int,
     seed: int,
     jobs: int,
@@ -34,7 +35,7 @@ def sweep(
 ) -> int:
     """Returns 0 where every candidate has a certified bound, 3 where some have none."""
     shares = _sizes(sizes)
-    read = [*given.files(), *([data] if data is not None else [])]
+    read = [*given.files(), *(path for path in (data, train) if path is not None)]
     if target is not None and os.path.realpath(target) in {os.path.realpath(path) for path in read}:
         fail(f"{target}: the output would overwrite another file of this command. Try: another -o")
     reported(report, [*read, *([target] if target is not None else [])])
@@ -49,6 +50,7 @@ def sweep(
             methods=methods or [RELAXED],
             layers=layers,
             data=data,
+            train=train,
             boxes=boxes,
             seed=seed,
             jobs=jobs,

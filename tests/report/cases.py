@@ -98,7 +98,9 @@ def swept(graph: Graph) -> Sweep:
         bound = (0.0, "certificate") if k == 0 else (None, None) if k == 1 else (2.5 * k, "audit")
         for layer in (None, node.name):
             method, reason = ("relaxed" if layer or k % 2 else HOSTILE[k]), HOSTILE[k] if bound[0] is None else None
-            made.append(Candidate(method, layer, 0.9 - k / 10, 90 - k, 1000, 10_000, *bound, 0.1 * k, 0.2 * k, k, 0.5, HOSTILE[k + 1], "bounded", reason, 1.0))
+            made.append(
+                Candidate(method, layer, 0.9 - k / 10, 90 - k, 1000, 10_000, *bound, 0.1 * k, 0.2 * k, k, 0.5, HOSTILE[k + 1], "bounded", reason, 1.0, 2.0)
+            )
     of = {"lumpnet": "0", "model": "0" * 64, "domain": "0" * 64, "data": "0" * 64, "boxes": 1, "seed": 0}
     return Sweep(HOSTILE[0], lumpnet.Network(graph), tuple(made), of, 0.75, 1.0)
 
