@@ -53,7 +53,8 @@ class Candidate:
     `certified`: no output differs by more than this on the domain (None: no bound), says the `certificate` or an `audit` (`by`); `attained`: at
     some input of the domain one does differ by this; `measured`: the largest difference on the data, and `flips` how many of their classes change;
     `accuracy` of labelled data. `relation` says what became of the original's units (`audit.explained`). `verdict` is that on the certificate:
-    of a pruner's result, that its compaction is exact. `making` are the seconds that it took to make it, `seconds` all with audit and measuring.
+    of a pruner's result, that its compaction is exact; `reason` why nothing is claimed or done. `making` are the seconds that it took to
+    make it, `seconds` all, with audit and measuring.
     """
 
     method: str
@@ -249,10 +250,18 @@ def candidate_of(task: Task) -> Candidate:
         accuracy=accuracy,
         relation=relation,
         verdict=word(verdict),
-        reason=getattr(verdict, "reason", None) or (found.reason if bound is None else None),
+        reason=getattr(verdict, "reason", None) or (found.reason if bound is None else _idle(result)),
         making=round(made - began, 3),
         seconds=round(time.monotonic() - began, 3),
     )
+
+
+def _idle(result: Reduction | Pruning) -> str | None:
+    """Why a pruner has changed nothing."""
+    if isinstance(result, Reduction) or result.changes or not result.skipped:
+        return None
+    operators, why = result.skipped[0]
+    return f"nothing was pruned: {operators[0]}: {why}"
 
 
 def _claimed(result: Reduction | Pruning) -> float | None:

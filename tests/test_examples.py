@@ -103,3 +103,19 @@ def test_other_pruners() -> None:
     assert rows["pivoting"] > rows["blocks, no order"]
     assert rows["eigendamage"] > 90
     assert rows["eigendamage, size"] < 100
+
+
+def test_comparison(tmp_path: Path) -> None:
+    options = ["--network", "mlp", "--sizes", "0.5", "--methods", "folding", "magnitude", "--epochs", "5", "--out", str(tmp_path)]
+    done = subprocess.run([sys.executable, str(EXAMPLES / "comparison.py"), *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if line.startswith("| ")][1:]
+    table = {row[0]: row for row in cells}
+    assert list(table) == ["relaxed lumping", "folding", "magnitude"]
+    for name, (_, data, kept, units, _, certified, attained, measured, _, _, relation) in table.items():
+        assert (data, kept, units) == ("none", "50%", "64")
+        assert 0 < float(measured) <= float(certified)
+        assert 0 < float(attained) <= float(certified)
+        assert ("follow others" in relation) == (name != "magnitude")
+    assert "64 to 0 (worth up to" in table["magnitude"][-1]
+    assert {path.name for path in tmp_path.iterdir()} == {"mlp.json", "mlp.html"}

@@ -103,7 +103,7 @@ def _print(found: Sweep) -> None:
     for line in textwrap.wrap(said, max(40, out.width)):
         out.print(line, soft_wrap=True)
     for reason in dict.fromkeys(c.reason for c in found.candidates if c.reason):
-        for line in textwrap.wrap(f"unknown: {visible(reason)}", max(40, out.width)):
+        for line in textwrap.wrap(visible(reason), max(40, out.width)):
             out.print(printable(line), soft_wrap=True)
 
 

@@ -15,8 +15,8 @@ from lumpnet.report.page import table
 
 Array = np.ndarray[Any, Any]
 WIDTH, LEFT, RIGHT = 400, 40, 20
-BINS, POINTS, ROWS = 24, 64, 60
-"""Bars of a histogram, points of a curve, operators on the way to the output, at most."""
+BINS, POINTS, ROWS, DECADES, LONG = 24, 64, 60, 8, 18
+"""Bars of a histogram, points of a curve, operators on the way to the output, powers of ten, characters beside a bar, at most."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,33 @@ def interval(attained: float, certified: float | None, observed: float | None = 
         (_swatch("path", "dashed"), f"asked for: {epsilon:g}{'' if epsilon <= top else ' (beyond the picture)'}") if epsilon is not None else None,
     ]
     return joined(svg(WIDTH, 68, says, *parts, class_="chart"), tag("ul", *(tag("li", *key) for key in keys if key), class_="legend"))
+
+
+def intervals(rows: Sequence[tuple[str, float, float | None, float | None]]) -> Markup:
+    """(name, attained, certified or None, measured or None), one bar each, by powers of ten: what is open between both ends, what data showed."""
+    values = [v for _, *row in rows for v in row if v is not None and 0 < v < math.inf]
+    least, most = (math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))) if values else (-1, 0)
+    least = max(least, most - DECADES)
+    begin, low = 130, 14 + 18 * len(rows)
+
+    def x(value: float) -> float:
+        return begin + (WIDTH - begin - RIGHT) * min(max(math.log10(value) - least, 0.0) / max(most - least, 1), 1.0) if value > 0 else float(begin)
+
+    parts = [tag("path", d=f"M{begin} 8V{low}H{WIDTH - RIGHT}", class_="axis")]
+    for power in range(least, most + 1):
+        parts += [tag("path", d=f"M{x(10.0**power):.2f} 8V{low}", class_="grid")]
+        parts += [tag("text", f"{10.0**power:g}", x=x(10.0**power), y=low + 15, text_anchor="middle", class_="quiet")]
+    for k, (who, attained, certified, measured) in enumerate(rows):
+        y, end = 10 + 18 * k, WIDTH - RIGHT if certified is None or not math.isfinite(certified) else x(certified)
+        parts += [tag("text", who if len(who) <= LONG else f"{who[: LONG - 1]}…", x=begin - 6, y=y + 11, text_anchor="end")]
+        parts += [tag("rect", x=x(attained), y=y + 2, width=max(end - x(attained), 1.0), height=10, class_="open" if certified is not None else "unsure")]
+        parts += [tag("path", d=f"M{x(attained):.2f} {y}v14", class_="edge")] if attained > 0 else []
+        parts += [tag("circle", cx=x(measured), cy=y + 7, r=4, class_="constant")] if measured else []
+    keys = [(_swatch("rect", "open"), "from attained by an input to certified for all: how far off the worst case is")]
+    keys += [(_swatch("rect", "unsure"), "no upper bound")] if any(row[2] is None for row in rows) else []
+    keys += [(_swatch("circle", "constant"), "largest on the data")] if any(row[3] for row in rows) else []
+    chart = svg(WIDTH, low + 22, f"deviation of {len(rows)} candidates", *parts, class_="chart")
+    return joined(chart, tag("ul", *(tag("li", *key) for key in keys), class_="legend"))
 
 
 def _label(x: float, y: float, text: str) -> Markup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lumpnet.figures import above, below, count
-from lumpnet.report.charts import curve
+from lumpnet.report.charts import curve, intervals
 from lumpnet.report.markup import Markup, joined, name, prose, tag
 from lumpnet.report.page import Page, facts, folded, headline, items, section, table
 from lumpnet.report.shared import basename, origin
@@ -18,7 +18,7 @@ BY = {"certificate": "its certificate", "audit": "an audit", None: "nothing"}
 
 def page(found: Sweep, options: Mapping[str, object] | None = None) -> Page:
     """options: what else was asked, for the last section."""
-    parts = [_headline(found), _claims(found), *_curves(found), _layers(found), _candidates(found), _origin(found, options or {})]
+    parts = [_headline(found), _claims(found), *_side_by_side(found), *_curves(found), _layers(found), _candidates(found), _origin(found, options or {})]
     return Page("lumpnet sweep", tuple(part for part in parts if part is not None))
 
 
@@ -37,6 +37,14 @@ def _claims(found: Sweep) -> Markup:
         ("not claimed", items(["that both give the same bits when they run", "that the original is any good at its task"])),
     ]
     return section("What is claimed", facts(rows))
+
+
+def _side_by_side(found: Sweep) -> list[Markup]:
+    """All methods at one size."""
+    whole = [c for c in found.candidates if c.layer is None]
+    sizes = dict.fromkeys(c.size for c in whole) if len({c.method for c in whole}) > 1 else {}
+    pictures = {size: intervals([(c.method, c.attained, c.certified, c.measured) for c in whole if c.size == size]) for size in sizes}
+    return [section(f"All methods, {size:.0%} of the units", picture) for size, picture in pictures.items()]
 
 
 def _curves(found: Sweep) -> list[Markup]:

@@ -19,7 +19,7 @@ from lumpnet.audit.api import Source
 from lumpnet.cli.app import app
 from lumpnet.figures import above, below, visible
 from lumpnet.report import Page, Point, audits, marks, reduction
-from lumpnet.report.charts import LEFT, curve, histogram, interval, way
+from lumpnet.report.charts import LEFT, curve, histogram, interval, intervals, way
 from lumpnet.report.marks import CONSTANT, KEPT, MERGED, UNREAD, Layer, layers
 from lumpnet.report.markup import Markup, name, shown, tag
 from lumpnet.report.page import POLICY
@@ -434,3 +434,18 @@ def test_a_page_is_plain_data() -> None:
     page = Page("<t>", (tag("p", "x"),))
     assert page.html().count("&lt;t&gt;") == 1
     assert page.fragment().count("<p>x</p>") == 1
+
+
+def test_bars_side_by_side_begin_where_an_input_is_and_end_where_nothing_is_open() -> None:
+    drawn = intervals([("a", 0.1, 10.0, 1.0), ("b", 1.0, None, None), ("x" * 40, 0.0, 0.0, None)])
+    root = ET.fromstring(f"<a>{drawn}</a>")
+    bars = [e for e in root.iter("rect") if e.get("height") == "10"]
+    ends = [(float(e.get("x", 0)), float(e.get("x", 0)) + float(e.get("width", 0)), e.get("class")) for e in bars]
+    left, right = 130.0, 380.0
+    assert ends == [(left, right, "open"), (left + 125, right, "unsure"), (left, left + 1, "open")]
+    (dot,) = (e for e in root.iter("circle") if e.get("r") == "4")
+    assert float(dot.get("cx", 0)) == left + 125
+    assert f"{'x' * 17}…" in words(drawn)
+    assert "no upper bound" in words(drawn)
+    assert "no upper bound" not in words(intervals([("a", 0.1, 1.0, None)]))
+    assert "0" in words(intervals([("a", 0.0, 0.0, None)]))
