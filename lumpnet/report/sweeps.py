@@ -42,7 +42,7 @@ def _claims(found: Sweep) -> Markup:
 def _side_by_side(found: Sweep) -> list[Markup]:
     """All methods at one size."""
     whole = [c for c in found.candidates if c.layer is None]
-    sizes = dict.fromkeys(c.size for c in whole) if len({c.method for c in whole}) > 1 else {}
+    sizes = dict.fromkeys(c.size for c in whole if c.certified != 0) if len({c.method for c in whole}) > 1 else {}
     pictures = {size: intervals([(c.method, c.attained, c.certified, c.measured) for c in whole if c.size == size]) for size in sizes}
     return [section(f"All methods, {size:.0%} of the units", picture) for size, picture in pictures.items()]
 
