@@ -41,6 +41,7 @@ def main() -> None:
     densities = sorted({*options.densities, options.density})
     found: dict[tuple[float, str], list[dict[str, float]]] = {(d, way): [] for d in densities for way in WAYS}
     audited: tuple[lumpnet.Network, lumpnet.Network] | None = None
+    pruned: dict[tuple[int, float, str], lumpnet.Network] = {}
     for seed in range(options.seeds):
         model = trained(WIDTHS, seed, x, y, by=options.training)
         original, whole = lumpnet.lift(model, x[:2]), accuracy(model, test, truth)
@@ -49,6 +50,7 @@ def main() -> None:
             result = lumpnet.prune(original, keep=density, seed=seed, **asked)
             kept = sum(c.after for c in result.changes) / sum(c.before for c in result.changes)
             figures = spectra(original, result.masked)
+            pruned[seed, density, way] = result.masked
             runs.append(figures | {"drop": accuracy(result.model, test, truth) - whole, "kept": kept})
             if way == "lead" and density == options.density and audited is None:
                 audited = original, result.network
@@ -58,15 +60,23 @@ def main() -> None:
     for (density, way), m in middle.items():
         print(f"{density:>7.0%} {way:<10}{m['kept']:>7.1%}{m['spectrum']:>10.3f}{m['norm']:>14.3f}{m['drop']:>+10.3f}", flush=True)
     lead, threshold = (middle[options.density, way] for way in ("lead", "threshold"))
+    common = statistics.median(overlap(pruned[seed, options.density, "lead"], pruned[seed, options.density, "threshold"]) for seed in range(options.seeds))
     share = lead["spectrum"] / threshold["spectrum"]
     print(f"\nat {options.density:.0%}: spectrum distance of lead / of threshold = {share:.2f} (expected: at most 0.8): {'yes' if share <= 0.8 else 'NO'}")
     print(f"accuracy drop of lead no larger than of threshold: {'yes' if lead['drop'] >= threshold['drop'] else 'NO'}")
+    print(f"of the entries that lead keeps, threshold keeps {common:.0%}")
     if options.figure:
         lines = {way: (densities, [middle[d, way]["spectrum"] for d in densities]) for way in WAYS}
         figure(options.figure, "Distance of the ten leading singular values", "share of entries kept", "distance", lines)
     assert audited is not None
     print("\naudit of lead, over all images:")
     print(lumpnet.audit(*audited, domain=lumpnet.Box(0, 1), timeout=options.seconds).summary())
+
+
+def overlap(one: lumpnet.Network, two: lumpnet.Network) -> float:
+    """The share of the non-zero weights of one that are not zero in the other."""
+    pairs = [(t != 0, two.graph.tensors[name] != 0) for name, t in one.graph.tensors.items() if t.ndim == 2]
+    return float(sum((a & b).sum() for a, b in pairs) / sum(a.sum() for a, _ in pairs))
 
 
 def spectra(original: lumpnet.Network, other: lumpnet.Network) -> dict[str, float]:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 class Pruning:
     """The result of `prune`.
 
-    `original` is the model, `masked` the network after the method (of the same shape: units no longer read, or equal), `network` its
-    exact reduction. `changes` says what the method did, layer by layer; `skipped` are (operators, reason) that it left alone.
+    `original` is the model, `masked` the network after the method (units no longer read, or equal; few methods change its layers), `network`
+    its exact reduction. `changes` says what the method did, layer by layer; `skipped` are (operators, reason) that it left alone.
     """
 
     method: str
