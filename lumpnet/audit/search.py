@@ -152,7 +152,7 @@ class Search:
             answer = upper(self.program, found, target, signed.expand(batch, *signed.shape), loose=True)
             low, high = found.bounds[target]
             plain = torch.cat([high, -low], dim=1)
-            linear.append(answer.bound)
+            linear.append(answer.linear)
             bounds.append(torch.minimum(answer.bound, plain if self.rows is None else plain[:, self.rows]))
             zeros = [torch.zeros(batch, len(signed), size, dtype=torch.float64) for size in self.sizes]
             coefficients.append(torch.cat([answer.coefficients.get(i, z) for i, z in zip(self.program.inputs, zeros, strict=True)], dim=2))
