@@ -66,6 +66,8 @@ class Pair:
             outputs = int(self.one.value(self.one.outputs[0]).shape[1] or 0)
             rows = torch.tensor([self.target, outputs + self.target]) if target and self.target is not None else None
             attack.climb()
+            if epsilon is None:
+                attack.climb_softly()
             state = Search(self.program(), attack, epsilon, rows=rows, jobs=jobs).run(attack.space.low, attack.space.high, seconds)
         return state, time.process_time() - began
 
