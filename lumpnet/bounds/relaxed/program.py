@@ -244,7 +244,7 @@ def _at_corners(found: Evaluation, ends: dict[int, Tensor], relieved: dict[int, 
         slack = slack + count * U * _dot(a.abs(), _most(found.bounds[number]))
     for number, a in relieved.items():
         slack = slack + count * U * _dot(a, found.reliefs[number].most)
-    base = const + slack * RAISED + (TINY + 8 * U * const.abs())
+    base = const + slack * RAISED + (TINY + count * U * const.abs())
     (batch, rows), corners = const.shape, next(iter(found.points.values())).shape[2]
     heights = base[..., None].expand(batch, rows, corners).contiguous()
     step = max(1, CACHED // (rows * corners))
@@ -402,22 +402,27 @@ def _heighten(program: Program, node: Nonlinear, found: Evaluation) -> None:
 
 
 def _relief(lines: Lines, below: Tensor, above: Tensor) -> Relief:
-    """max(p, 0) <= s p + max((1 - s) p, -s p) for any s in [0, 1], and the same from below: the second term in the place of a chord's offset.
+    """`max(p, 0) = s p + max((1 - s) p, -s p)` for any s in [0, 1], and what is added to s p is at most the convex `max((1 - s) above, -s below, 0)`.
 
-    Both terms are at most 2^-51 of themselves off.
+    That stands for the offset of a chord. A lower line of slope t needs the same for s = 1 - t, so both lines together the larger factors.
     """
     high, low = lines.high[0], lines.low[0]
     assert high is not None
     assert lines.chord is not None
-    slope, offset = high[..., None], lines.over
-    term = torch.maximum((1 - slope) * above, -slope * below)
+    offset, slope, other = lines.over, high, 1 - high
     if lines.both:
         assert low is not None
-        other = low[..., None]
-        term, offset = torch.maximum(term, torch.maximum((1 - other) * -below, other * above)), torch.minimum(offset, -lines.under)
-    by = torch.where(lines.chord[..., None], offset[..., None] - term, 0.0)
-    by = by - 8 * U * (by.abs() + offset[..., None]) - TINY
-    return Relief(by, by.abs().amax(2), lines.both)
+        offset, slope, other = torch.minimum(offset, -lines.under), torch.maximum(slope, 1 - low), torch.maximum(other, low)
+    slope, other, offset = (torch.where(lines.chord, t, 0.0)[..., None] for t in (slope, other, offset))
+    by, most = torch.empty_like(above), torch.empty_like(above[..., 0])
+    step = max(1, CACHED // above[0].numel())
+    for b in range(0, len(by), step):
+        part = slice(b, b + step)
+        term = torch.maximum(above[part] * other[part], (below[part] * slope[part]).neg_()).clamp_(min=0)
+        torch.sub(offset[part], term.mul_(1 + 16 * U).add_(lines.chord[part, :, None] * TINY), out=by[part])
+        by[part] -= 4 * U * offset[part]
+        most[part] = torch.maximum(by[part].amax(2), -by[part].amin(2))
+    return Relief(by, most, lines.both)
 
 
 def _spread(program: Program, found: Evaluation, answer: Upper, rows: int) -> Tensor:
