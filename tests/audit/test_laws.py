@@ -294,6 +294,37 @@ def test_the_attack_climbs_from_corners_to_a_peak_between_them() -> None:
     assert Attack(rise, fall, ends)(corners, 12)[0] > 1.9  # type: ignore[arg-type]
 
 
+def test_the_attack_sees_a_step_before_it_stands_on_it() -> None:
+    """One unit is active where the mean of 64 inputs is above 1/2, which no drawn point is, and there the networks differ by 1."""
+    mean = np.full((1, 64), 1 / 64)
+    one, two = (chain([64], linear(mean, [-0.5]), RELU, linear([[1.0]])), chain([64], linear(mean, [-0.5]), RELU, linear([[3.0]])))
+    attack = Attack(one, two, {one.inputs[0].name: Box(-1, 1).on(one.inputs[0])})
+    attack.climb()
+    assert attack.best == 0
+    attack.climb_softly()
+    assert attack.best > 0.9
+
+
+def test_a_search_among_many_corners_is_the_same_each_time(rng: np.random.Generator) -> None:
+    """Eight inputs: 256 corners, and boxes bounded in parts."""
+    w, v = rng.normal(size=(24, 8)), rng.normal(size=(24, 24))
+    one, two = (chain([8], linear(w + m), RELU, linear(v + m), RELU, linear(v[:2])) for m in (0.0, 0.01))
+    ends = {one.inputs[0].name: Box(-1, 1).on(one.inputs[0])}
+    found = []
+    for held in (1 << 30, 16, 16):
+        attack = Attack(one, two, ends)
+        attack.climb()
+        search, low, high = Search(pair(tape(one), tape(two), matched(one, two)), attack, goal=0.0), attack.space.low, attack.space.high
+        search.held = held
+        with torch.no_grad():
+            boxes = search.bounded(low[None], high[None], {})
+            for _ in range(6):
+                boxes = search.children(boxes, 0.0)
+        found.append(boxes.bound)
+    assert torch.equal(found[1], found[2])
+    assert torch.allclose(found[0], found[1], rtol=1e-9)
+
+
 # -- badly rounding networks --------------------------------------------------------------------
 
 
