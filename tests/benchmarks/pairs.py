@@ -127,11 +127,11 @@ def random(seconds: float, jobs: int) -> None:
 def drawn(n: int, units: int, seed: int, change: str) -> tuple[Graph, Graph]:
     """A network of normal weights, variances of 2 by inputs, and its copy."""
     rng = np.random.default_rng([seed, n, units])
-    weights = [rng.normal(size=shape) * np.sqrt(2 / shape[1]) for shape in ((units, n), (units, units), (2, units))]
-    biases = [rng.normal(size=len(w)) * 0.1 for w in weights]
+    weights = [np.float32(rng.normal(size=shape) * np.sqrt(2 / shape[1])) for shape in ((units, n), (units, units), (2, units))]
+    biases = [np.float32(rng.normal(size=len(w)) * 0.1) for w in weights]
 
     def copied(x: np.ndarray) -> np.ndarray:
-        return x.astype(np.float16).astype(np.float64) if change == "rounded" else x + rng.normal(size=x.shape) * 0.01 * np.abs(x).mean()
+        return np.float32(x.astype(np.float16) if change == "rounded" else x + rng.normal(size=x.shape) * 0.01 * np.abs(x).mean())
 
     graphs = []
     for ws, bs in ((weights, biases), ([copied(w) for w in weights], [copied(b) for b in biases])):
