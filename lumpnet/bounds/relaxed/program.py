@@ -4,6 +4,10 @@ The values of a program are flat; a batch of B boxes gives each a lower and an
 upper bound of shape (B, n). Intervals come first; where a relaxation would gain
 by better ones, rows are substituted back to the inputs, line by line.
 
+Where the inputs are few, a bound is not a linear but a convex function of them, known by its values at the corners of a box:
+a chord's offset is what relu needs at the worst of all operands, and at a corner, where the operand is bounded better, it needs
+less (`Relief`). Sums of these with coefficients of one sign are convex again, so the largest corner bounds the box.
+
 In floating point: every step adds to a *slack* what its arithmetic can be off.
 A sum of k products errs by at most `(k + c) u sum |a| |w| |x|` (`bounds.rounding`), the c
 counting accumulations and constants; the magnitudes `|w| |x|` of a value are computed
