@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lumpnet.bounds.relaxed.program import ARCHED, Evaluation, Program, evaluate, upper
+from lumpnet.bounds.relaxed.program import Evaluation, Program, evaluate, upper
 
 BATCH = 32
 """Boxes split at once by each job: more do not stay in a cache."""
@@ -96,8 +96,7 @@ class Search:
         self.targets = [t for t in program.outputs if t is not None]
         self.sizes = [program.nodes[i].size for i in program.inputs]
         self.rows = rows
-        wide = max(node.size for node in program.nodes) << sum(self.sizes) if sum(self.sizes) <= ARCHED else 0
-        self.held = max(HELD // wide, 16) if wide else 1 << 30
+        self.together = max(HELD // program.held, BATCH // 2) if program.held else 2 * BATCH
         self.steps = STEPS if goal is None else 0
 
     def run(self, low: Tensor, high: Tensor, seconds: float = 60.0, progress: Callable[[State], None] | None = None) -> State:
@@ -142,10 +141,10 @@ class Search:
     def bounded(self, low: Tensor, high: Tensor, known: dict[int, tuple[Tensor, Tensor]]) -> Boxes:
         """Boxes with bounds; `known` are bounds that hold on larger ones."""
         parts = []
-        for b in range(0, len(low), self.held):
-            least, most = low[b : b + self.held], high[b : b + self.held]
+        for b in range(0, len(low), self.together):
+            least, most = low[b : b + self.together], high[b : b + self.together]
             ends = zip(torch.split(least, self.sizes, 1), torch.split(most, self.sizes, 1), strict=True)
-            found = evaluate(self.program, list(ends), {k: (x[b : b + self.held], y[b : b + self.held]) for k, (x, y) in known.items()})
+            found = evaluate(self.program, list(ends), {k: (x[b : b + self.together], y[b : b + self.together]) for k, (x, y) in known.items()})
             parts.append(Boxes(least, most, *self.outputs(found), found.refined))
         return joined(parts)
 

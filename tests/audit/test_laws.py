@@ -305,17 +305,27 @@ def test_the_attack_sees_a_step_before_it_stands_on_it() -> None:
     assert attack.best > 0.9
 
 
+def test_large_values_have_no_convex_bounds() -> None:
+    """At 256 corners they would not fit into memory."""
+    for units, corners in ((24, 1), (1025, 0)):
+        graph = chain([8], linear(np.ones((units, 8))), RELU, linear(np.ones((2, units))))
+        program = Pairing(graph, graph, {}).program
+        assert bool(program.held) == bool(corners)
+        found = evaluate(program, [(torch.zeros(1, 8, dtype=torch.float64), torch.ones(1, 8, dtype=torch.float64))])
+        assert bool(found.points) == bool(corners)
+
+
 def test_a_search_among_many_corners_is_the_same_each_time(rng: np.random.Generator) -> None:
     """Eight inputs: 256 corners, and boxes bounded in parts."""
     w, v = rng.normal(size=(24, 8)), rng.normal(size=(24, 24))
     one, two = (chain([8], linear(w + m), RELU, linear(v + m), RELU, linear(v[:2])) for m in (0.0, 0.01))
     ends = {one.inputs[0].name: Box(-1, 1).on(one.inputs[0])}
     found = []
-    for held in (1 << 30, 16, 16):
+    for held in (64, 16, 16):
         attack = Attack(one, two, ends)
         attack.climb()
         search, low, high = Search(pair(tape(one), tape(two), matched(one, two)), attack, goal=0.0), attack.space.low, attack.space.high
-        search.held = held
+        search.together = held
         with torch.no_grad():
             boxes = search.bounded(low[None], high[None], {})
             for _ in range(6):

@@ -48,6 +48,8 @@ FACED = 6
 """Inputs up to which all corners of a box are looked at."""
 ARCHED = 8
 """Inputs up to which upper bounds are convex functions, largest at a corner."""
+HELD = 1 << 18
+"""Numbers at the corners of a box, for one value, at most."""
 CACHED = 1 << 16
 """Numbers at corners held at once."""
 
@@ -118,6 +120,13 @@ class Program:
         """The most operands that one value is: so many coefficients may be added up for it."""
         return max(Counter(parent for node in self.nodes for parent in node.parents).values(), default=0)
 
+    @cached_property
+    def held(self) -> int:
+        """Numbers at the corners of a box for the largest value; 0 where there are too many for convex bounds."""
+        inputs = sum(self.nodes[i].size for i in self.inputs)
+        most = max(node.size for node in self.nodes) << min(inputs, ARCHED)
+        return most if inputs <= ARCHED and most <= HELD else 0
+
 
 @dataclass(eq=False)
 class Relief:
@@ -173,7 +182,7 @@ def evaluate(program: Program, boxes: Sequence[Bounds], prior: dict[int, Bounds]
     at = dict(zip(program.inputs, boxes, strict=True))
     if sum(low.shape[1] for low, _ in boxes) <= FACED:
         found.corners = dict(zip(program.inputs, _corners(boxes), strict=True))
-    if sum(low.shape[1] for low, _ in boxes) <= ARCHED:
+    if program.held:
         found.points = {k: c.transpose(1, 2) for k, c in zip(program.inputs, _corners(boxes), strict=True)}
     for number, node in enumerate(program.nodes):
         if isinstance(node, Input):
