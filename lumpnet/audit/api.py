@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from lumpnet.api import Network, as_network, reduce
-from lumpnet.audit.attack import STARTS, STEPS, Attack
+from lumpnet.audit.attack import SHARES, STARTS, STEPS, Attack
 from lumpnet.audit.matching import Residual, matched, residuals
 from lumpnet.audit.moved import MOVERS
 from lumpnet.audit.related import related
@@ -456,9 +456,13 @@ class _Run:
         began = time.monotonic()
         self.attack.climb(steps=1)
         step = max(time.monotonic() - began, 1e-6)
-        starts = int(min(STARTS, STARTS * ATTACKING * self._left() / (STEPS * step)))
+        share = ATTACKING if self.epsilon is not None else ATTACKING / 2
+        starts = int(min(STARTS, STARTS * share * self._left() / (STEPS * step)))
         if starts:
             self.attack.climb(starts=starts)
+        softly = int(min(STARTS, STARTS * share * self._left() / (2 * len(SHARES) * step)))
+        if softly and self.epsilon is None:
+            self.attack.climb_softly(softly)
 
     def _program(self) -> Program | None:
         if self.most == 0:

@@ -7,12 +7,15 @@ can be saved and run again. The certified difference at a point is the near end 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
+from torch.overrides import TorchFunctionMode
 
 from lumpnet.bounds import Range, ranges
 from lumpnet.bounds.outward import add_down
@@ -25,6 +28,8 @@ Array = np.ndarray[Any, Any]
 Ends = Mapping[str, tuple[Array, Array]]
 Objective = Callable[[Tensor, Tensor], Tensor]
 STARTS, STEPS = 128, 24
+SHARES = [share for share in (1.0, 0.5, 0.25, 0.12, 0.06, 0.03) for _ in range(8)]
+"""How soft relu is at each step of `Attack.climb_softly`."""
 NUMBERS = 1 << 22
 """Entries of a batch of points, at most."""
 
@@ -68,6 +73,29 @@ def _apart(f: Tensor, g: Tensor) -> Tensor:
     return (f - g).abs().amax(1)
 
 
+def _each(f: Tensor, g: Tensor) -> Tensor:
+    """Every point has its own output and its own sign."""
+    both = torch.cat([f - g, g - f], 1)
+    return both.gather(1, (torch.arange(len(f)) % both.shape[1])[:, None])[:, 0]
+
+
+class Softened(TorchFunctionMode):
+    """Relu bends over a share of what its operand varies, taken over all points, units, and down to a power of 2: the same in two networks that are alike."""
+
+    def __init__(self, share: float):
+        super().__init__()
+        self.share = share
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is not torch.relu:
+            return func(*args, **(kwargs or {}))
+        width = self.share * float(args[0].detach().std(0, correction=0).mean())
+        if not 1e-100 < width < 1e100:
+            return torch.relu(args[0])
+        width = 2.0 ** math.floor(math.log2(width))
+        return softplus(args[0] / width) * width
+
+
 class Attack:
     """Both networks, and the worst point so far. Calling it with points (N, n) answers the largest certified difference seen, and its point."""
 
@@ -98,11 +126,22 @@ class Attack:
         self._believe()
         return self.space.representable(x)
 
-    def _ascend(self, x: Tensor, objective: Objective, reach: float, steps: int) -> Tensor:
-        """Steps along the gradient's signs, the first one this share of the box, inside of it."""
+    def climb_softly(self, starts: int = STARTS) -> None:
+        """Climb with relus that grow hard again, each point to a row of its own.
+
+        Where a unit differs by almost a constant, the difference is almost a step, whose gradient does not say where it rises.
+        """
+        if self.modules:
+            self._ascend(self.space.random(min(starts, self._many()), self.rng), _each, 0.5, len(SHARES), 0.9, SHARES)
+            self._believe()
+
+    def _ascend(self, x: Tensor, objective: Objective, reach: float, steps: int, less: float = 0.8, shares: Sequence[float] = ()) -> Tensor:
+        """Steps along the gradient's signs, the first one this share of the box, inside of it, with relus softened by shares."""
         width = self.space.high - self.space.low
         for k in range(steps):
-            x = x + self._gradient(x, objective).sign() * width * (reach * 0.8**k)
+            with Softened(shares[k]) if shares else nullcontext():
+                gradient = self._gradient(x, objective)
+            x = x + gradient.sign() * width * (reach * less**k)
             x = torch.minimum(torch.maximum(x, self.space.low), self.space.high)
             self._look(x)
         return x

@@ -25,6 +25,8 @@ BATCH = 32
 """Boxes split at once by each job: more do not stay in a cache."""
 KEPT = 3 << 20
 """Numbers of a block that is larger than what one step allocates."""
+HELD = 1 << 19
+"""Numbers at the corners of so many boxes for each value at once."""
 STEPS = 8
 """Steps that the attack climbs from what a round has found, where the lower end is half of the answer."""
 CLOSE = 1.02
@@ -94,6 +96,7 @@ class Search:
         self.targets = [t for t in program.outputs if t is not None]
         self.sizes = [program.nodes[i].size for i in program.inputs]
         self.rows = rows
+        self.together = max(HELD // program.held, BATCH // 2) if program.held else 2 * BATCH
         self.steps = STEPS if goal is None else 0
 
     def run(self, low: Tensor, high: Tensor, seconds: float = 60.0, progress: Callable[[State], None] | None = None) -> State:
@@ -137,9 +140,13 @@ class Search:
 
     def bounded(self, low: Tensor, high: Tensor, known: dict[int, tuple[Tensor, Tensor]]) -> Boxes:
         """Boxes with bounds; `known` are bounds that hold on larger ones."""
-        ends = zip(torch.split(low, self.sizes, 1), torch.split(high, self.sizes, 1), strict=True)
-        found = evaluate(self.program, list(ends), known)
-        return Boxes(low, high, *self.outputs(found), found.refined)
+        parts = []
+        for b in range(0, len(low), self.together):
+            least, most = low[b : b + self.together], high[b : b + self.together]
+            ends = zip(torch.split(least, self.sizes, 1), torch.split(most, self.sizes, 1), strict=True)
+            found = evaluate(self.program, list(ends), {k: (x[b : b + self.together], y[b : b + self.together]) for k, (x, y) in known.items()})
+            parts.append(Boxes(least, most, *self.outputs(found), found.refined))
+        return joined(parts)
 
     def outputs(self, found: Evaluation) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """`bound`, `linear`, `slopes` and `loose` of `Boxes`."""
@@ -152,7 +159,7 @@ class Search:
             answer = upper(self.program, found, target, signed.expand(batch, *signed.shape), loose=True)
             low, high = found.bounds[target]
             plain = torch.cat([high, -low], dim=1)
-            linear.append(answer.bound)
+            linear.append(answer.linear)
             bounds.append(torch.minimum(answer.bound, plain if self.rows is None else plain[:, self.rows]))
             zeros = [torch.zeros(batch, len(signed), size, dtype=torch.float64) for size in self.sizes]
             coefficients.append(torch.cat([answer.coefficients.get(i, z) for i, z in zip(self.program.inputs, zeros, strict=True)], dim=2))

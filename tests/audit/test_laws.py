@@ -16,10 +16,12 @@ import torch
 from lumpnet.audit.attack import Attack
 from lumpnet.audit.matching import matched
 from lumpnet.audit.search import Search
-from lumpnet.bounds.relaxed import Match, Units, evaluate, pair, tape, upper
+from lumpnet.bounds.relaxed import Match, Units, evaluate, pair, program, tape, upper
+from lumpnet.bounds.relaxed import relaxations as relax
 from lumpnet.domain import Box, boxes
 from lumpnet.exact import fractions
 from lumpnet.ir import Graph
+from lumpnet.ops.sites import run
 from tests.audit.networks import FAMILIES, HOW, attention, box_of, changed, pair_of
 from tests.audit.truth import Pairing, boxed, check
 from tests.bounds.cases import ADVERSARIES, RELU, chain, linear
@@ -169,6 +171,82 @@ def test_bounds_hold_for_any_free_slope(matches: bool, rng: np.random.Generator)
     assert free > 0
 
 
+def tops(pairing: Pairing, low: Array, high: Array, share: Array, rng: np.random.Generator) -> tuple[int, list[str]]:
+    """How many values have convex bounds, and what is outside of them: at `low + share (high - low)`, between the corners, in exact arithmetic."""
+    found = evaluate(pairing.program, boxed(low[None], high[None]))
+    exact = fractions(share)
+    x = fractions(low) * (1 - exact) + fractions(high) * exact
+    graphs = [replace(g, tensors={k: t.astype(np.float64) for k, t in g.tensors.items()}) for g in pairing.graphs]
+    values = [run(g, {g.inputs[0].name: x}) for g in graphs]
+    f, g = ({name: v.reshape(len(x), -1) for name, v in each.items()} for each in values)
+    pairing._run = lambda _: [f, g]  # type: ignore[method-assign]
+    truths, _ = pairing.truths(share)
+    weights = np.array([[1]] * len(share), dtype=object)
+    for t in exact.T:
+        weights = np.stack([weights * (1 - t)[:, None], weights * t[:, None]], 2).reshape(len(share), -1)
+
+    out = []
+    for node, (below, above) in found.heights.items():
+        if node in truths:
+            bottom, top = (weights @ fractions(h[0].T.numpy()) for h in (below, above))
+            out += [f"value {node}" for _ in np.argwhere(((truths[node] > top) | (truths[node] < bottom)).astype(bool))[:3]]
+    (target,) = pairing.program.outputs
+    if target is not None and target in truths:
+        rows = rng.normal(size=(4, truths[target].shape[1]))
+        heights = upper(pairing.program, found, target, torch.from_numpy(rows)[None]).heights
+        if heights is not None:
+            out += ["a sum" for _ in np.argwhere((truths[target] @ fractions(rows).T > weights @ fractions(heights[0].T.numpy())).astype(bool))[:3]]
+    return len(found.reliefs), out
+
+
+def relieved_too_much(rng: np.random.Generator, n: int = 400) -> list[str]:
+    """Lines with their reliefs against values in all that heights and bounds allow: relu, and differences of relus on both sides, exactly."""
+    weights = rng.random((n, 4)) ** 3
+    weights = np.where(weights == weights.max(1, keepdims=True), 1.0, weights * (rng.random((n, 1)) < 0.5))
+    corners = np.sort(rng.normal(size=(2, n, 4)) * rng.choice([0.1, 1.0, 3.0], size=(n, 1)), axis=0)
+    share = fractions(weights) / fractions(weights).sum(1, keepdims=True)
+    inside = [(share * fractions(side)).sum(1) for side in corners]
+    ends = np.sort(rng.normal(size=(2, n)), axis=0)
+    low, high = np.maximum(inside[0], fractions(ends[0])), np.minimum(inside[1], fractions(ends[1]))
+    p, keep = low + fractions(np.where(rng.random(n) < 0.5, rng.random(n).round(), rng.random(n))) * (high - low), (low <= high).astype(bool)
+    other = np.sort(rng.normal(size=(2, n)) * rng.choice([0.01, 1.0], size=n), axis=0)
+    z = fractions(other[0]) + fractions(np.where(rng.random(n) < 0.5, rng.random(n).round(), rng.random(n))) * (fractions(other[1]) - fractions(other[0]))
+    d, at = ((torch.from_numpy(pair[0])[None], torch.from_numpy(pair[1])[None]) for pair in (ends, other))
+    out = []
+    for name, (_, lines), value in (
+        ("relu", relax.relu(d), np.maximum(p, 0)),
+        ("difference", relax.relu_difference(d, at), np.maximum(z + p, 0) - np.maximum(z, 0)),
+    ):
+        found = program._relief(lines, *(torch.from_numpy(c)[None] for c in corners))
+        by = (share * fractions(found.by[0].numpy())).sum(1)
+        operands = [p, z][: len(lines.high)]
+        top, bottom = (
+            offset + sum(fractions(s[0].numpy()) * o for s, o in zip(slopes, operands, strict=True) if s is not None)
+            for slopes, offset in ((lines.high, fractions(lines.over[0].numpy()) - by), (lines.low, fractions(lines.under[0].numpy()) + by * found.both))
+        )
+        bad = ((value > top) | (value < bottom)).astype(bool) & keep
+        out += [f"{name} {k}: {float(bottom[k])} <= {float(value[k])} <= {float(top[k])}" for k in np.flatnonzero(bad)[:3]]
+    return out
+
+
+def test_reliefs_hold_for_any_heights(rng: np.random.Generator) -> None:
+    assert not relieved_too_much(rng)
+
+
+@pytest.mark.parametrize("matches", [True, False])
+def test_convex_bounds_hold_between_corners(matches: bool, rng: np.random.Generator) -> None:
+    """Not only is no corner exceeded: whatever a convex function above a value can be between corners, the value is below it."""
+    torch.set_num_threads(1)
+    reliefs = 0
+    for _ in range(12):
+        one, two = pair_of(rng, "mlp", str(rng.choice(HOW)), str(rng.choice(["relu", "leaky_relu", "relu6"])))
+        low, high = (e.astype(np.float64) for e in box_of(rng, one, float(rng.choice([0.1, 1.0, 3.0]))).on(one.inputs[0]))
+        count, found = tops(Pairing(one, two, matched(one, two) if matches else {}), low, high, sampler(rng, 12)(low.shape), rng)
+        reliefs += count
+        assert not found, found
+    assert reliefs > 0
+
+
 @pytest.mark.slow
 def test_bounds_hold_at_length(rng: np.random.Generator) -> None:
     for _ in range(300):
@@ -214,6 +292,47 @@ def test_the_attack_climbs_from_corners_to_a_peak_between_them() -> None:
     corners = torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
     assert Attack(rise, fall, ends)(corners)[0] <= 1  # type: ignore[arg-type]
     assert Attack(rise, fall, ends)(corners, 12)[0] > 1.9  # type: ignore[arg-type]
+
+
+def test_the_attack_sees_a_step_before_it_stands_on_it() -> None:
+    """One unit is active where the mean of 64 inputs is above 1/2, which no drawn point is, and there the networks differ by 1."""
+    mean = np.full((1, 64), 1 / 64)
+    one, two = (chain([64], linear(mean, [-0.5]), RELU, linear([[1.0]])), chain([64], linear(mean, [-0.5]), RELU, linear([[3.0]])))
+    attack = Attack(one, two, {one.inputs[0].name: Box(-1, 1).on(one.inputs[0])})
+    attack.climb()
+    assert attack.best == 0
+    attack.climb_softly()
+    assert attack.best > 0.9
+
+
+def test_large_values_have_no_convex_bounds() -> None:
+    """At 256 corners they would not fit into memory."""
+    for units, corners in ((24, 1), (1025, 0)):
+        graph = chain([8], linear(np.ones((units, 8))), RELU, linear(np.ones((2, units))))
+        program = Pairing(graph, graph, {}).program
+        assert bool(program.held) == bool(corners)
+        found = evaluate(program, [(torch.zeros(1, 8, dtype=torch.float64), torch.ones(1, 8, dtype=torch.float64))])
+        assert bool(found.points) == bool(corners)
+
+
+def test_a_search_among_many_corners_is_the_same_each_time(rng: np.random.Generator) -> None:
+    """Eight inputs: 256 corners, and boxes bounded in parts."""
+    w, v = rng.normal(size=(24, 8)), rng.normal(size=(24, 24))
+    one, two = (chain([8], linear(w + m), RELU, linear(v + m), RELU, linear(v[:2])) for m in (0.0, 0.01))
+    ends = {one.inputs[0].name: Box(-1, 1).on(one.inputs[0])}
+    found = []
+    for held in (64, 16, 16):
+        attack = Attack(one, two, ends)
+        attack.climb()
+        search, low, high = Search(pair(tape(one), tape(two), matched(one, two)), attack, goal=0.0), attack.space.low, attack.space.high
+        search.together = held
+        with torch.no_grad():
+            boxes = search.bounded(low[None], high[None], {})
+            for _ in range(6):
+                boxes = search.children(boxes, 0.0)
+        found.append(boxes.bound)
+    assert torch.equal(found[1], found[2])
+    assert torch.allclose(found[0], found[1], rtol=1e-9)
 
 
 # -- badly rounding networks --------------------------------------------------------------------

@@ -14,8 +14,9 @@ from lumpnet.bounds.relaxed import Match, Program, evaluate, program, upper
 from lumpnet.bounds.relaxed import relaxations as relax
 from lumpnet.bounds.relaxed.maps import Dense
 from lumpnet.bounds.relaxed.program import Affine, Input
+from lumpnet.bounds.relaxed.tape import Step
 from lumpnet.ir import Graph
-from tests.audit.test_laws import sampler
+from tests.audit.test_laws import relieved_too_much, sampler
 from tests.audit.truth import Pairing, check
 from tests.bounds.cases import RELU, chain, linear
 
@@ -108,6 +109,66 @@ def test_lower_slope_above_one(monkeypatch: pytest.MonkeyPatch, seed: int) -> No
     picked = program._picked
     second = linear(np.random.default_rng(seed).normal(size=(4, 4)), np.full(4, 0.1))
     caught(monkeypatch, "_picked", lambda table, index: 2 * picked(table, index), seed, RELU, second, RELU, where=program)
+
+
+def relieved(monkeypatch: pytest.MonkeyPatch, seed: int, weak: Any) -> None:
+    assert not relieved_too_much(np.random.default_rng(seed))
+    monkeypatch.setattr(program, "_relief", weak)
+    assert relieved_too_much(np.random.default_rng(seed))
+
+
+def test_relief_that_looks_above_only(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """(1 - s) p in the place of its maximum with -s p."""
+    relief = program._relief
+    relieved(monkeypatch, seed, lambda lines, below, above: relief(lines, below.clamp(min=0), above))
+
+
+def test_relief_that_is_never_negative(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """A convex function above is larger than the chord at some corners; without those it may be too low between them."""
+    relief = program._relief
+
+    def weak(lines: relax.Lines, below: Tensor, above: Tensor) -> program.Relief:
+        found = relief(lines, below, above)
+        return program.Relief(found.by.clamp(min=0), found.most, found.both)
+
+    relieved(monkeypatch, seed, weak)
+
+
+def test_relief_of_a_line_that_is_no_chord(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """A constant cap holds for all of a box, and there is nothing to be taken off of it."""
+    relief = program._relief
+
+    def weak(lines: relax.Lines, below: Tensor, above: Tensor) -> program.Relief:
+        assert lines.chord is not None
+        return relief(relax.Lines(lines.low, lines.high, lines.under, lines.over, lines.free, torch.ones_like(lines.chord), lines.both), below, above)
+
+    relieved(monkeypatch, seed, weak)
+
+
+def test_relief_of_a_lower_line_that_is_the_upper_ones(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """A single relu's lower line goes through 0 and has no offset to be relieved of."""
+    relief = program._relief
+
+    def weak(lines: relax.Lines, below: Tensor, above: Tensor) -> program.Relief:
+        found = relief(lines, below, above)
+        return program.Relief(found.by, found.most, True)
+
+    relieved(monkeypatch, seed, weak)
+
+
+def test_relief_of_entries_that_nobody_looked_at() -> None:
+    """Where no row was substituted the heights are the interval's ends, and not 0."""
+    eye = torch.eye(2, dtype=torch.float64)
+    layer = [Affine(2, (k,), (Dense(eye),), torch.zeros(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)) for k in (0, 2)]
+    relu = program.plain(Step("relu", (1,), (2,), ("relu", 0)), (1,))
+    p = Program([Input(2, "x"), layer[0], relu, layer[1]], [0], [3])
+    one = torch.ones(1, 2, dtype=torch.float64)
+    found = evaluate(p, [(-one, one)])
+    program._rows(p, found, 3, torch.tensor([[True, False]]))
+    below, above = found.heights[3]
+    low, high = found.bounds[3]
+    assert bool((below[0, 1] == low[0, 1]).all() and (above[0, 1] == high[0, 1]).all())
+    assert not bool((above[0, 0] == high[0, 0]).all())
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh", "silu", "gelu"])

@@ -1,12 +1,13 @@
 """Audits of the public pairs: ACAS Xu and MNIST networks against their 16-bit twins.
 
-    python -m tests.benchmarks.pairs FOLDER [decide] [one-shot] [images] [--timeout 60] [--jobs 1]
+    python -m tests.benchmarks.pairs FOLDER [decide] [one-shot] [images] [random] [--timeout 60] [--jobs 1]
 
 FOLDER holds `acasxu/`, `mnist/` and `domains/`. `decide`: whether all five outputs stay within
 epsilon, in seconds of processor time without imports; beside it the same question about the one output that the
 peers compare, and the least seconds that a peer took for that one (ReluDiff, NeuroDiff, alpha-beta-CROWN and a
 prototype in float arithmetic, one thread each; published seconds times threads for 8, 2_9). `one-shot`:
 bounds without splitting. `images`: MNIST images, every output: decided at the root, and how tight after a search.
+`random`: networks of two hidden layers with normal weights on [-1, 1], rounded to 16 bits or moved by 1 %: how tight.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from lumpnet.api import Network
@@ -26,8 +29,10 @@ from lumpnet.audit.matching import matched
 from lumpnet.audit.search import Search, State, single_threaded
 from lumpnet.bounds.relaxed import Program, pair, tape
 from lumpnet.certificate import strict_json
-from lumpnet.domain import read_domain
+from lumpnet.domain import Box, read_domain
 from lumpnet.errors import DomainError
+from lumpnet.ir import Graph
+from lumpnet.testing.draft import Draft
 
 PEERS: dict[tuple[int, str], tuple[tuple[float | None, float | None], tuple[float | None, float | None]]] = {
     (4, "1_1"): ((0.03, 0.30), (0.0, 0.1)),
@@ -66,6 +71,8 @@ class Pair:
             outputs = int(self.one.value(self.one.outputs[0]).shape[1] or 0)
             rows = torch.tensor([self.target, outputs + self.target]) if target and self.target is not None else None
             attack.climb()
+            if epsilon is None:
+                attack.climb_softly()
             state = Search(self.program(), attack, epsilon, rows=rows, jobs=jobs).run(attack.space.low, attack.space.high, seconds)
         return state, time.process_time() - began
 
@@ -102,6 +109,41 @@ def images(folder: Path, seconds: float, jobs: int) -> None:
         print(f"{path.stem:<24}{root.upper:>10.3g}{state.lower:>10.3g}{state.upper:>10.3g}{ratio:>8.2f}{took:>9.2f}", flush=True)
 
 
+def random(seconds: float, jobs: int) -> None:
+    print(f"{'inputs':<8}{'units':<7}{'seed':<6}{'change':<9}{'lower':>10}{'upper':>10}{'ratio':>8}{'boxes':>9}{'seconds':>9}")
+    for n, units, seed, change in product((2, 4, 8), (16, 32, 64), range(3), ("rounded", "moved")):
+        one, two = drawn(n, units, seed, change)
+        began = time.process_time()
+        with single_threaded():
+            attack = Attack(one, two, {"x": Box(-1, 1).on(one.inputs[0])}, 0)
+            attack.climb()
+            attack.climb_softly()
+            program = pair(tape(one), tape(two), matched(one, two))
+            state = Search(program, attack, None, jobs=jobs).run(attack.space.low, attack.space.high, seconds)
+        row = f"{n:<8}{units:<7}{seed:<6}{change:<9}{state.lower:>10.3g}{state.upper:>10.3g}{state.upper / state.lower:>8.2f}"
+        print(f"{row}{state.boxes:>9}{time.process_time() - began:>9.2f}", flush=True)
+
+
+def drawn(n: int, units: int, seed: int, change: str) -> tuple[Graph, Graph]:
+    """A network of normal weights, variances of 2 by inputs, and its copy."""
+    rng = np.random.default_rng([seed, n, units])
+    weights = [np.float32(rng.normal(size=shape) * np.sqrt(2 / shape[1])) for shape in ((units, n), (units, units), (2, units))]
+    biases = [np.float32(rng.normal(size=len(w)) * 0.1) for w in weights]
+
+    def copied(x: np.ndarray) -> np.ndarray:
+        return np.float32(x.astype(np.float16) if change == "rounded" else x + rng.normal(size=x.shape) * 0.01 * np.abs(x).mean())
+
+    graphs = []
+    for ws, bs in ((weights, biases), ([copied(w) for w in weights], [copied(b) for b in biases])):
+        draft, last = Draft({"x": (None, n)}), "x"
+        for k, (w, b) in enumerate(zip(ws, bs, strict=True)):
+            last = draft.add("linear", [last], weight=w, bias=b)
+            last = draft.add("relu", [last]) if k < 2 else last
+        draft.outputs.append(last)
+        graphs.append(draft.freeze())
+    return graphs[0], graphs[1]
+
+
 def _domains(folder: Path, pattern: str) -> Iterator[Path]:
     yield from sorted((folder / "domains").glob(pattern))
 
@@ -122,11 +164,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--timeout", type=float, default=60.0)
     parser.add_argument("--jobs", type=int, default=1)
     options: Any = parser.parse_args(arguments)
-    tables = options.tables or ["decide", "one-shot", "images"]
+    tables = options.tables or ["decide", "one-shot", "images", "random"]
     if "one-shot" in tables:
         one_shot(options.folder)
     if "images" in tables:
         images(options.folder, options.timeout, options.jobs)
+    if "random" in tables:
+        random(options.timeout, options.jobs)
     if "decide" in tables:
         decide(options.folder, options.timeout, options.jobs)
 

@@ -4,6 +4,10 @@ The values of a program are flat; a batch of B boxes gives each a lower and an
 upper bound of shape (B, n). Intervals come first; where a relaxation would gain
 by better ones, rows are substituted back to the inputs, line by line.
 
+Where the inputs are few, a bound is not a linear but a convex function of them, known by its values at the corners of a box:
+a chord's offset is what relu needs at the worst of all operands, and at a corner, where the operand is bounded better, it needs
+less (`Relief`). Sums of these with coefficients of one sign are convex again, so the largest corner bounds the box.
+
 In floating point: every step adds to a *slack* what its arithmetic can be off.
 A sum of k products errs by at most `(k + c) u sum |a| |w| |x|` (`bounds.rounding`), the c
 counting accumulations and constants; the magnitudes `|w| |x|` of a value are computed
@@ -42,6 +46,12 @@ FEW = 64
 """Inputs up to which `Evaluation.reach` is kept."""
 FACED = 6
 """Inputs up to which all corners of a box are looked at."""
+ARCHED = 8
+"""Inputs up to which upper bounds are convex functions, largest at a corner."""
+HELD = 1 << 18
+"""Numbers at the corners of a box, for one value, at most."""
+CACHED = 1 << 16
+"""Numbers at corners held at once."""
 
 
 class Node:
@@ -110,6 +120,23 @@ class Program:
         """The most operands that one value is: so many coefficients may be added up for it."""
         return max(Counter(parent for node in self.nodes for parent in node.parents).values(), default=0)
 
+    @cached_property
+    def held(self) -> int:
+        """Numbers at the corners of a box for the largest value; 0 where there are too many for convex bounds."""
+        inputs = sum(self.nodes[i].size for i in self.inputs)
+        most = max(node.size for node in self.nodes) << min(inputs, ARCHED)
+        return most if inputs <= ARCHED and most <= HELD else 0
+
+
+@dataclass(eq=False)
+class Relief:
+    """`by` (B, n, C): what may be taken off the offset of an upper line at each corner, and where `both` off the lower one's;
+    linear between the corners the line holds still. `most` (B, n) are the largest magnitudes."""
+
+    by: Tensor
+    most: Tensor
+    both: bool
+
 
 @dataclass(eq=False)
 class Evaluation:
@@ -127,16 +154,26 @@ class Evaluation:
     """What the values are at the corners of the boxes (B, corners, n), in floats, where the inputs are very few."""
     slopes: dict[int, Tensor] = field(default_factory=dict)
     """Lower slopes for each corner (B, corners, n): half of what is tight there, half of the usual ones."""
+    points: dict[int, Tensor] = field(default_factory=dict)
+    """The corners (B, n, C) of each input, where the inputs are few enough for convex bounds."""
+    heights: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    """At the corners (B, n, C) what a concave function below and a convex one above values are."""
+    reliefs: dict[int, Relief] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
 class Upper:
-    """Upper bounds (B, K), the coefficients of the inputs, what each operator's residual adds to them at most, and what each relaxation does (B, K, n)."""
+    """Upper bounds (B, K), the coefficients of the inputs, what each operator's residual adds to them at most, and what each relaxation does (B, K, n).
+
+    `linear` (B, K) are the bounds that these coefficients give, `heights` (B, K, C) what a convex function above is at the corners (None: there is none).
+    """
 
     bound: Tensor
     coefficients: dict[int, Tensor]
     shares: dict[str, Tensor]
     loose: dict[int, Tensor]
+    linear: Tensor
+    heights: Tensor | None = None
 
 
 def evaluate(program: Program, boxes: Sequence[Bounds], prior: dict[int, Bounds] | None = None, refine: bool = True) -> Evaluation:
@@ -145,6 +182,8 @@ def evaluate(program: Program, boxes: Sequence[Bounds], prior: dict[int, Bounds]
     at = dict(zip(program.inputs, boxes, strict=True))
     if sum(low.shape[1] for low, _ in boxes) <= FACED:
         found.corners = dict(zip(program.inputs, _corners(boxes), strict=True))
+    if program.held:
+        found.points = {k: c.transpose(1, 2) for k, c in zip(program.inputs, _corners(boxes), strict=True)}
     for number, node in enumerate(program.nodes):
         if isinstance(node, Input):
             found.bounds[number] = at[number]
@@ -154,9 +193,13 @@ def evaluate(program: Program, boxes: Sequence[Bounds], prior: dict[int, Bounds]
             assert isinstance(node, Nonlinear)
             if refine:
                 _refine(program, node, found)
+            if found.points:
+                _heighten(program, node, found)
             found.bounds[number], found.lines[number] = node.relax([found.bounds[p] for p in node.parents])
             found.sizes[number] = _line_sizes(found.lines[number], [_most(found.bounds[p]) for p in node.parents])
             found.gaps[number] = _gap(found.lines[number], [found.bounds[p] for p in node.parents])
+            if found.lines[number].chord is not None and node.parents[0] in found.heights:
+                found.reliefs[number] = _relief(found.lines[number], *found.heights[node.parents[0]])
         _visit(number, node, found)
         if not bool((_most(found.bounds[number]) < HUGE).all()):
             raise NoBound("bounds", "values beyond 2^300, or none", "values of moderate size", "a smaller domain")
@@ -176,6 +219,7 @@ def upper(program: Program, found: Evaluation, target: int, rows: Tensor, trace:
     shares: dict[str, Tensor] = {}
     ends: dict[int, Tensor] = {}
     widths: dict[int, Tensor] = {}
+    relieved: dict[int, Tensor] = {}
     for number in range(target, -1, -1):
         a = held.pop(number, None)
         if a is None:
@@ -189,8 +233,11 @@ def upper(program: Program, found: Evaluation, target: int, rows: Tensor, trace:
         else:
             if loose and number in found.gaps:
                 widths[number] = a.abs() * found.gaps[number][:, None]
+            if number in found.reliefs:
+                relieved[number] = a.abs() if found.reliefs[number].both else a.clamp(min=0)
             free = _picked(found.slopes[number], peaks) if peaks is not None and number in found.slopes else None
             const, slack = _through_lines(node, number, a, held, found, const, slack, free)
+    heights = _at_corners(found, ends, relieved, const, slack) if relieved else None
     for number, a in ends.items():
         low, high = found.bounds[number]
         middle, radius = _centred(low, high)
@@ -199,8 +246,28 @@ def upper(program: Program, found: Evaluation, target: int, rows: Tensor, trace:
         weight = _dot(size, middle.abs()) + spread
         const = const + _dot(a, middle) + spread
         slack = slack + (2 * a.shape[-1] + 16) * U * weight + 8 * U * const.abs()
-    bound = const + slack * RAISED + (TINY + 4 * U * const.abs())
-    return Upper(torch.nan_to_num(bound, nan=torch.inf), ends, shares, widths)
+    linear = torch.nan_to_num(const + slack * RAISED + (TINY + 4 * U * const.abs()), nan=torch.inf)
+    return Upper(linear if heights is None else torch.fmin(linear, heights.amax(2)), ends, shares, widths, linear, heights)
+
+
+def _at_corners(found: Evaluation, ends: dict[int, Tensor], relieved: dict[int, Tensor], const: Tensor, slack: Tensor) -> Tensor:
+    """What rows (B, K, n) of inputs are at the corners, with the reliefs: a convex function, by its values at the corners (B, K, C)."""
+    count = sum(a.shape[2] for a in (*ends.values(), *relieved.values())) + 16
+    for number, a in ends.items():
+        slack = slack + count * U * _dot(a.abs(), _most(found.bounds[number]))
+    for number, a in relieved.items():
+        slack = slack + count * U * _dot(a, found.reliefs[number].most)
+    base = const + slack * RAISED + (TINY + count * U * const.abs())
+    (batch, rows), corners = const.shape, next(iter(found.points.values())).shape[2]
+    heights = base[..., None].expand(batch, rows, corners).contiguous()
+    step = max(1, CACHED // (rows * corners))
+    for b in range(0, batch, step):
+        part = heights[b : b + step]
+        for number, a in ends.items():
+            part.baddbmm_(a[b : b + step], found.points[number][b : b + step])
+        for number, a in relieved.items():
+            part.baddbmm_(a[b : b + step], found.reliefs[number].by[b : b + step], alpha=-1)
+    return heights
 
 
 def both(program: Program, found: Evaluation, target: int, trace: bool = False) -> tuple[Bounds, Upper]:
@@ -307,6 +374,8 @@ def _rows(program: Program, found: Evaluation, target: int, wanted: Tensor) -> B
     order = torch.argsort(wanted.int(), dim=1, descending=True, stable=True)[:, : int(counts.max())]
     batch = len(low)
     inputs = sum(program.nodes[i].size for i in program.inputs)
+    corners = next(iter(found.points.values())).shape[2] if found.points else 0
+    heights = tuple(b[..., None].expand(-1, -1, corners).clone() for b in (low, high)) if corners else ()
     shares = torch.zeros(*low.shape, inputs, dtype=torch.float64) if inputs <= FEW else None
     if shares is not None:
         found.reach[target] = shares
@@ -321,9 +390,52 @@ def _rows(program: Program, found: Evaluation, target: int, wanted: Tensor) -> B
             if shares is not None:
                 spread = _spread(program, part, answer, n)
                 shares[b : b + boxes].scatter_(1, index[..., None].expand_as(spread), spread)
+            if heights and answer.heights is not None:
+                at = index[..., None].expand(-1, -1, corners)
+                heights[1][b : b + boxes].scatter_(1, at, answer.heights[:, :n])
+                heights[0][b : b + boxes].scatter_(1, at, -answer.heights[:, n:])
             high[b : b + boxes].scatter_reduce_(1, index, bound[:, :n], "amin")
             low[b : b + boxes].scatter_reduce_(1, index, -bound[:, n:], "amax")
+    if heights and answer.heights is not None:
+        found.heights[target] = heights[0], heights[1]
     return _met((low, high), found.bounds[target])
+
+
+def _heighten(program: Program, node: Nonlinear, found: Evaluation) -> None:
+    """Heights of a first operand that is affine in the inputs alone: itself, give or take its rounding."""
+    parent = node.parents[0]
+    operand = program.nodes[parent]
+    if parent in found.heights or not isinstance(operand, Affine) or not operand.parents or not all(p in found.points for p in operand.parents):
+        return
+    at = sum((m.apply(found.points[p].transpose(1, 2)) for m, p in zip(operand.maps, operand.parents, strict=True)), operand.bias.expand(1, 1, -1))
+    size = sum((m.absolute(_most(found.bounds[p])) for m, p in zip(operand.maps, operand.parents, strict=True)), operand.bias.abs())
+    off = ((operand.terms + operand.rel + 16) * U * size + operand.off)[..., None] * RAISED + TINY
+    at = at.transpose(1, 2)
+    found.heights[parent] = at - off, at + off
+
+
+def _relief(lines: Lines, below: Tensor, above: Tensor) -> Relief:
+    """`max(p, 0) = s p + max((1 - s) p, -s p)` for any s in [0, 1], and what is added to s p is at most the convex `max((1 - s) above, -s below, 0)`.
+
+    That stands for the offset of a chord. A lower line of slope t needs the same for s = 1 - t, so both lines together the larger factors.
+    """
+    high, low = lines.high[0], lines.low[0]
+    assert high is not None
+    assert lines.chord is not None
+    offset, slope, other = lines.over, high, 1 - high
+    if lines.both:
+        assert low is not None
+        offset, slope, other = torch.minimum(offset, -lines.under), torch.maximum(slope, 1 - low), torch.maximum(other, low)
+    slope, other, offset = (torch.where(lines.chord, t, 0.0)[..., None] for t in (slope, other, offset))
+    by, most = torch.empty_like(above), torch.empty_like(above[..., 0])
+    step = max(1, CACHED // above[0].numel())
+    for b in range(0, len(by), step):
+        part = slice(b, b + step)
+        term = torch.maximum(above[part] * other[part], (below[part] * slope[part]).neg_()).clamp_(min=0)
+        torch.sub(offset[part], term.mul_(1 + 16 * U).add_(lines.chord[part, :, None] * TINY), out=by[part])
+        by[part] -= 4 * U * offset[part]
+        most[part] = torch.maximum(by[part].amax(2), -by[part].amin(2))
+    return Relief(by, most, lines.both)
 
 
 def _spread(program: Program, found: Evaluation, answer: Upper, rows: int) -> Tensor:
@@ -345,8 +457,9 @@ def _part(found: Evaluation, start: int, stop: int) -> Evaluation:
 
     lines = {k: Lines([cut(s) for s in v.low], [cut(s) for s in v.high], cut(v.under), cut(v.over), cut(v.free)) for k, v in found.lines.items()}
     bounds: Any = [None if b is None else (cut(b[0]), cut(b[1])) for b in found.bounds]
-    sizes, corners, slopes = ({k: cut(v) for k, v in table.items()} for table in (found.sizes, found.corners, found.slopes))
-    return Evaluation(bounds, lines, sizes, crowd=found.crowd, corners=corners, slopes=slopes)
+    sizes, corners, slopes, points = ({k: cut(v) for k, v in table.items()} for table in (found.sizes, found.corners, found.slopes, found.points))
+    reliefs = {k: Relief(cut(v.by), cut(v.most), v.both) for k, v in found.reliefs.items()}
+    return Evaluation(bounds, lines, sizes, crowd=found.crowd, corners=corners, slopes=slopes, points=points, reliefs=reliefs)
 
 
 def _corners(boxes: Sequence[Bounds]) -> list[Tensor]:

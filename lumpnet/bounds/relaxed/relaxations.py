@@ -36,7 +36,8 @@ Bounds = tuple[Tensor, Tensor]
 class Lines:
     """`sum low[k] p_k + under <= value <= sum high[k] p_k + over` over the operands p_k; a slope None is 0.
 
-    Where `free`, the lower line holds with any first slope in [0, 1], all else as it is.
+    Where `free`, the lower line holds with any first slope in [0, 1], all else as it is. Where `chord`, the upper line has the first operand only,
+    and max(p_0, 0) is above the value; where `both`, the lower line too, and min(p_0, 0) is below it.
     """
 
     low: list[Tensor | None]
@@ -44,6 +45,8 @@ class Lines:
     under: Tensor
     over: Tensor
     free: Tensor | None = None
+    chord: Tensor | None = None
+    both: bool = False
 
 
 def relu(z: Bounds) -> tuple[Bounds, Lines]:
@@ -54,7 +57,7 @@ def relu(z: Bounds) -> tuple[Bounds, Lines]:
     size = torch.maximum(low.abs(), top.abs())
     over = torch.where(active | dead, 0.0, torch.maximum(-steep * low, top - steep * top) + NUDGE * size)
     flat = torch.where(active | (~dead & (top > -low)), 1.0, 0.0).double()
-    return (low.clamp(min=0), top.clamp(min=0)), Lines([flat], [steep], torch.zeros_like(over), over, ~(active | dead))
+    return (low.clamp(min=0), top.clamp(min=0)), Lines([flat], [steep], torch.zeros_like(over), over, ~(active | dead), ~(active | dead))
 
 
 def relu_difference(d: Bounds, z: Bounds) -> tuple[Bounds, Lines]:
@@ -87,7 +90,8 @@ def relu_difference(d: Bounds, z: Bounds) -> tuple[Bounds, Lines]:
     for choice in (low, high):
         choice.fix(active, one, zero, zero)
         choice.fix(dead, zero, zero, zero)
-    return (lo, hi), Lines([low.d, low.z], [high.d, high.z], low.offset, high.offset)
+    chord = (high.offset == up[1]) & (high.z == 0) & (low.offset == -down[1]) & (low.z == 0) & ~(active | dead)
+    return (lo, hi), Lines([low.d, low.z], [high.d, high.z], low.offset, high.offset, chord=chord, both=True)
 
 
 def _rise(dl: Tensor, du: Tensor, lz: Tensor, uz: Tensor, nudge: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
