@@ -66,8 +66,8 @@ class GRDA(Optimizer):
 class GroupedGRDA(GRDA):
     """A reconstruction of the structured method: `w_g = max(0, 1 - l sqrt(d_g) / |v_g|) v_g` for groups of d_g numbers, `w = v` for all other numbers.
 
-    groups: each a `Columns`, or (parameter, axis) pairs whose slices k together are one group for every k. least[i] of the groups i, the strongest
-    by `|v_g| / sqrt(d_g)`, are never removed: the threshold that groups i feel does not rise above half of the strength of the weakest of these.
+    groups: each a `Columns`, or (parameter, axis) pairs whose slices k together are one group for every k. least[i] of the groups i, those of the
+    largest `|v_g|`, are never removed: they shrink by half at most.
     """
 
     def __init__(
@@ -93,7 +93,8 @@ class GroupedGRDA(GRDA):
 
 
 def shrunk(norms: np.ndarray, size: int, threshold: float, least: int = 0) -> np.ndarray:
-    """(groups,) factors `max(0, 1 - l sqrt(size) / norms)`, l the threshold or, if that is smaller, half of the least-th largest `norms / sqrt(size)`."""
-    strengths = norms / size**0.5
-    limit = min(threshold, float(np.sort(strengths)[-least]) / 2) if least else threshold
-    return np.asarray(np.maximum(0.0, 1 - np.divide(limit, strengths, out=np.full(len(norms), np.inf), where=strengths > 0)))
+    """(groups,) factors `max(0, 1 - l sqrt(size) / norms)`; of the `least` groups with the largest norms (the first of equals), 1/2 or more."""
+    factors = np.maximum(0.0, 1 - np.divide(threshold * size**0.5, norms, out=np.full(len(norms), np.inf), where=norms > 0))
+    strongest = np.argsort(-norms, kind="stable")[:least]
+    factors[strongest] = np.maximum(factors[strongest], 0.5)
+    return factors
