@@ -1,4 +1,4 @@
-"""What the laws of pruning are asked of: every data-free method, and generated networks."""
+"""What the laws of pruning are asked of: every method, and generated networks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+import lumpnet
 from lumpnet.api import Network
 from lumpnet.ir import Graph
 from lumpnet.ops.sites import run, sites
@@ -27,7 +28,19 @@ UNITS: dict[str, tuple[str, dict[str, Any]]] = {
     "folding": ("folding", {"tries": 2}),
 }
 WEIGHTS: dict[str, tuple[str, dict[str, Any]]] = {"magnitude-weights": ("magnitude", {"of": "weights"}), "random-weights": ("random", {"of": "weights"})}
-ALL = UNITS | WEIGHTS
+SEARCHED = {"epochs": 2, "freeze": 1, "batch": 8, "lr": 1e-3}
+PRESSED = {"epochs": 3, "retrain": 1, "batch": 8, "lr": 1e-3, "every": 1}
+TRAINED: dict[str, tuple[str, dict[str, Any]]] = {
+    "ising": ("ising", SEARCHED),
+    "edropout": ("edropout", SEARCHED),
+    "directional": ("directional", {"epochs": 2, "batch": 8, "lr": 1e-3, "c": 500.0}),
+    "incremental": ("incremental", PRESSED | {"most": 1e3}),
+    "probabilistic": ("probabilistic", PRESSED | {"most": 0.4}),
+}
+"""Methods that train, for a few steps on a few examples (`examples`)."""
+ALL = UNITS | WEIGHTS | TRAINED
+AT_LEAST = {"ising", "edropout", "directional"}
+"""Methods that find themselves how much stays."""
 KEEPS = (0.1, 0.3, 0.5, 0.7, 1.0)
 
 
@@ -44,6 +57,15 @@ def share(keep: float, n: int) -> int:
 def wide(graph: Graph) -> Graph:
     """The graph with float64 parameters, so that running it does not round where float32 would."""
     return replace(graph, tensors={name: t.astype(np.float64) if t.dtype.kind == "f" else t for name, t in graph.tensors.items()})
+
+
+def examples(network: Network, case: str, count: int = 20) -> Any:
+    """Random examples and labels for the methods that need them, else None."""
+    if not lumpnet.pruners.get(ALL[case][0]).needs:
+        return None
+    rng, classes = np.random.default_rng(3), network.graph.value(network.graph.outputs[0]).shape[1]
+    inputs = {v.name: rng.normal(size=(count, *(int(d or 0) for d in v.shape[1:]))) for v in network.graph.inputs}
+    return inputs, rng.integers(0, int(classes or 1), count)
 
 
 def outputs(network: Network, rows: int = 3, seed: int = 5) -> list[np.ndarray]:

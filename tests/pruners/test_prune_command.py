@@ -96,7 +96,7 @@ def test_onnx_goes_in_and_out(tmp_path):
 
 
 WRONG = {
-    "no such method": (["--method", "nope", "--keep", "0.5"], "error: pruner 'nope': no method of this name. Expected one of folding, magnitude"),
+    "no such method": (["--method", "nope", "--keep", "0.5"], "error: pruner 'nope': no method of this name. Expected one of directional, edropout"),
     "keep out of range": (["--method", "random", "--keep", "1.01"], "error: keep: 1.01. Expected a share of what stays"),
     "keep zero": (["--method", "random", "--keep", "0"], "error: keep: 0.0."),
     "a wrong option": (["--method", "random", "--keep", "0.5", "--option", "norm=l1"], "it has no option 'norm'"),

@@ -100,7 +100,7 @@ X, Y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 4
 
 def test_the_table_has_what_is_shipped_and_what_is_installed(installed):
     assert set(lumpnet.pruners.available()) == {
-        *("folding", "magnitude", "merge_similar", "random"), *("broken", "foreign", "lazy", "mean", "missing", "seven", "trained"),
+        *("directional", "edropout", "folding", "incremental", "ising", "magnitude", "merge_similar", "probabilistic", "random"), *("broken", "foreign", "lazy", "mean", "missing", "seven", "trained"),
     }  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def test_data_by_name_in_files_and_with_labels(installed, model, tmp_path):
 
 
 REFUSED = {
-    "no such method": ({"method": "optimal_brain"}, "no method of this name. Expected one of broken, folding"),
+    "no such method": ({"method": "optimal_brain"}, "no method of this name. Expected one of broken, directional"),
     "a package that is not there": ({"method": "missing"}, "no_such_package_here:X cannot be loaded (ModuleNotFoundError"),
     "an entry point that is no pruner": ({"method": "seven"}, "is 7. Expected a subclass of lumpnet.pruners.Pruner"),
     "a method that fails": ({"method": "broken"}, "it failed (ZeroDivisionError: oh)"),

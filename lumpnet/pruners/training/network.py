@@ -1,8 +1,8 @@
 """A network while it is trained: minibatches, masks on its columns, and the way back into the graph, tensor by tensor.
 
 Batch norms that are modules of their own are in training mode: they normalise by the minibatch and update their running
-statistics. Those that the network calls as functions, and graphs from ONNX, keep theirs. Dropout drops. Every floating-point tensor that is
-no buffer is trained, whether or not the user had frozen it.
+statistics. Those that a network calls as functions keep theirs, and so do graphs from ONNX. Dropout drops. Trained is every other floating-point
+tensor that is no buffer, whether or not the user had frozen it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from lumpnet.lump.layers import Layer
     from lumpnet.pruners.base import Task
 
+STATISTICS = ("mean", "var", "num_batches_tracked")
+"""Roles of tensors that are measured, not trained."""
 Stays = Sequence[np.ndarray]
 """By prunable layer, a mask (columns,) of what stays."""
 
@@ -63,7 +65,10 @@ class Trainee:
         self.names = dict(_places(task.graph, self.module))
         held = dict(self.module.named_parameters(remove_duplicate=False)) | dict(self.module.named_buffers(remove_duplicate=False))
         self.tensors: dict[str, Tensor] = {key: held[name] for key, name in self.names.items()}
-        self.parameters = {key: t for key, t in self.tensors.items() if isinstance(t, nn.Parameter)}
+        measured = {key for node in task.graph.nodes for role, key in node.params.items() if role in STATISTICS}
+        for key in measured:
+            self.tensors[key].requires_grad_(False)
+        self.parameters = {key: t for key, t in self.tensors.items() if isinstance(t, nn.Parameter) and key not in measured}
         reasons = [(layer, why_not(layer)) for layer in task.layers]
         self.layers = tuple(layer for layer, why in reasons if why is None)
         self.skipped = tuple((layer.makers, why) for layer, why in reasons if why is not None)
@@ -154,7 +159,7 @@ class Trainee:
         """The task's graph with the trained numbers, and zeros where what does not stay is read. Raises `PruneError` where training diverged."""
         tensors = dict(self.task.graph.tensors)
         for key, tensor in self.tensors.items():
-            found = np.array(tensor.detach())
+            found = tensor.detach().numpy().copy()
             if found.dtype.kind == "f" and not np.isfinite(found).all():
                 raise PruneError(f"pruner {self.method!r}", f"training diverged: {key} is not finite any more", "finite numbers", "a smaller lr")
             tensors[key] = found
