@@ -94,7 +94,7 @@ class GroupedGRDA(GRDA):
 
 def shrunk(norms: np.ndarray, size: int, threshold: float, least: int = 0) -> np.ndarray:
     """(groups,) factors `max(0, 1 - l sqrt(size) / norms)`; of the `least` groups with the largest norms (the first of equals), 1/2 or more."""
-    factors = np.maximum(0.0, 1 - np.divide(threshold * size**0.5, norms, out=np.full(len(norms), np.inf), where=norms > 0))
+    factors: np.ndarray = np.maximum(0.0, 1 - np.divide(threshold * size**0.5, norms, out=np.full(len(norms), np.inf), where=norms > 0))
     strongest = np.argsort(-norms, kind="stable")[:least]
     factors[strongest] = np.maximum(factors[strongest], 0.5)
     return factors
