@@ -192,6 +192,26 @@ def test_divergence_is_an_error():
 
 
 @any_trained
+def test_layers_of_buffers_are_left_alone(case):
+    class Projected(nn.Module):
+        """A fixed random projection in front of what is trained."""
+
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("fixed", torch.randn(12, 3, generator=torch.Generator().manual_seed(0)))
+            self.a, self.b = nn.Linear(12, 6), nn.Linear(6, 3)
+
+        def forward(self, x):
+            return self.b(torch.relu(self.a(torch.relu(nn.functional.linear(x, self.fixed)))))
+
+    torch.manual_seed(SEED)
+    found = pruned(Projected(), case, data=(ROWS, LABELS))
+    assert [c.operators for c in found.changes] == [("a",)]
+    assert found.skipped[0][1].startswith("nothing that makes")
+    np.testing.assert_array_equal(found.masked.graph.tensors["fixed"], found.original.graph.tensors["fixed"])
+
+
+@any_trained
 def test_the_summary_says_what_keep_was(case):
     found = pruned(perceptron(), case, data=(ROWS, LABELS))
     assert ("keep at least 0.5 of units" in found.summary()) == (case in AT_LEAST)

@@ -69,7 +69,7 @@ class Trainee:
         for key in measured:
             self.tensors[key].requires_grad_(False)
         self.parameters = {key: t for key, t in self.tensors.items() if isinstance(t, nn.Parameter) and key not in measured}
-        reasons = [(layer, why_not(layer)) for layer in task.layers]
+        reasons = [(layer, why_not(layer) or self._untrained(layer)) for layer in task.layers]
         self.layers = tuple(layer for layer, why in reasons if why is None)
         self.skipped = tuple((layer.makers, why) for layer, why in reasons if why is not None)
         assert task.data is not None
@@ -77,6 +77,9 @@ class Trainee:
         self.inputs = tuple(torch.from_numpy(task.data.inputs[v.name]) for v in task.graph.inputs)
         self.labels = torch.from_numpy(task.data.labels.astype(np.int64))
         self._fits(task.graph)
+
+    def _untrained(self, layer: Layer) -> str | None:
+        return None if any(s.tensor in self.parameters for s in layer.rows) else f"nothing that makes {layer.makers[0]} is trained"
 
     def _fits(self, graph: Graph) -> None:
         shapes = [graph.value(name).shape for name in graph.outputs]
