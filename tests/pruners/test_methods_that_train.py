@@ -447,6 +447,25 @@ def test_zero_rows_in_front_of_a_sigmoid_make_one_constant_class():
     assert isinstance(found.verdict, Proved)
 
 
+def test_rows_that_are_another_layers_too_are_not_zeroed():
+    class Shared(nn.Module):
+        """Two layers with one batch norm."""
+
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c, self.n, self.d = nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 6, 1), nn.BatchNorm2d(4), nn.Linear(6, 3)
+
+        def forward(self, x):
+            x = torch.relu(self.n(self.b(torch.relu(self.n(self.a(x))))))
+            return self.d(torch.relu(self.c(x)).mean((2, 3)))
+
+    torch.manual_seed(SEED)
+    found = pruned(Shared().eval(), "directional", keep=0.2)
+    assert [c.operators for c in found.changes] == [("c",)]
+    assert [why.split(" ", 1)[1] for _, why in found.skipped[:2]] == ["shares a parameter with another layer"] * 2
+    assert found.masked.graph.tensors["a.weight"].any(axis=(1, 2, 3)).all()
+
+
 @pytest.mark.parametrize(("shift", "left"), [(0.0, 5), (2.0, 6)])
 def test_a_batch_norms_shift_left_alone_is_a_constant(shift, left):
     """Why the shift is part of the group: with it the channel is a constant, which behind zero padding cannot leave."""
