@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from lumpnet.errors import PruneError
 from lumpnet.ops.sites import run
 from lumpnet.pruners import GONE, Task, make
 from lumpnet.pruners.data import data_for
-from lumpnet.pruners.evolution import Floor, generation
+from lumpnet.pruners.evolution import Floor, Searched, generation
 from lumpnet.pruners.incremental import Fading
 from lumpnet.pruners.ising import couplings, entropies, symmetric_kl
 from lumpnet.pruners.pressure import increment
@@ -308,21 +310,43 @@ def test_entropies():
     np.testing.assert_allclose(entropies(x), [0, math.log(2) / math.log(256), 1], atol=1e-12)
 
 
-def test_dead_units_leave_first():
-    """Of four units one is dead on the data: its entropy is 0, and of masks of equal size those without it have the lowest energy."""
+def test_ising_energy_of_a_perceptron():
+    """Rebuilt from the docstring; and of masks without one unit, the one without the dead unit (whose entropy is 0) loses the largest couplings."""
     model = perceptron(hidden=4)
     with torch.no_grad():
         model[0].bias[2] = -100.0
     with isolated(0):
         trainee = trainee_of(model, (ROWS, LABELS))
         energy = make("ising", {}).energy(trainee, next(trainee.batches(1, 24, "here")))
-    states = ~np.eye(4, dtype=bool)
-    rows = model[0].weight.detach().numpy().astype(float)
-    j = symmetric_kl(rows[:, :, None])
-    j = j / j.max() - 1
-    np.fill_diagonal(j, 0)
-    inside = np.array([-(s @ j @ s) for s in states.astype(float)])
-    assert int(np.argmin(energy(states) - inside)) == 2
+        hidden = model[:2](torch.from_numpy(ROWS)).detach().numpy()
+    j = np.zeros((7, 7))
+    for at, layer in ((slice(0, 4), model[0]), (slice(4, 7), model[2])):
+        apart = symmetric_kl(layer.weight.detach().numpy().astype(float)[:, :, None])
+        j[at, at] = (apart / apart.max() - 1) * (1 - np.eye(len(apart)))
+    j[0:4, 4:7] = (entropies(hidden.T) - 1)[:, None]
+    states = np.concatenate([~np.eye(4, dtype=bool), np.random.default_rng(2).random((9, 4)) < 0.5])
+    whole = np.concatenate([states, np.ones((13, 3), dtype=bool)], axis=1).astype(float)
+    np.testing.assert_allclose(energy(states), [-s @ j @ s + s.sum() * j.sum() / 7 for s in whole], rtol=1e-5)
+    assert int(np.argmin(j[:4, 4])) == 2
+
+
+def test_training_goes_under_the_best_mask():
+    """Where energy is the number of units, few are left; after one generation, as many as its best candidate has."""
+
+    @dataclass(frozen=True)
+    class Fewest(Searched):
+        name: ClassVar[str] = "fewest"
+
+        def energy(self, trainee, batch):
+            return lambda states: states.sum(axis=1).astype(float)
+
+    network = lumpnet.lift(perceptron(hidden=40), torch.from_numpy(ROWS[:2]))
+    task = Task(network.graph, Fraction(1, 40), 0, data_for(network.graph.inputs, (ROWS, LABELS)))
+    assert Fewest(epochs=10, batch=8, freeze=10, lr=1e-3).prune(task).changes[0].after < 12, "half of 40 at the beginning"
+    rng, floor = task.rng(), Floor([(slice(0, 40), 1)])
+    _, energies = generation(floor.held(rng.random((8, 40)) < 0.5, rng), lambda states: states.sum(axis=1).astype(float), rng, floor)
+    assert len(set(energies.tolist())) > 1
+    assert Fewest(epochs=1, batch=24, freeze=1).prune(task).changes[0].after == energies.min()
 
 
 def test_edropouts_energy_is_the_margin():
