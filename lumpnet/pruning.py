@@ -20,7 +20,7 @@ from lumpnet.api import ONNX, Network, Progress, Reduction, as_network, onnx_byt
 from lumpnet.certificate import Certificate, dumps
 from lumpnet.errors import LumpnetError, PruneError
 from lumpnet.ir import Graph, write_whole
-from lumpnet.pruners import Change, Pruned, Task, make
+from lumpnet.pruners import Change, Pruned, Task, get, make
 from lumpnet.pruners.data import data_for
 from lumpnet.quotient.explain import measure
 from lumpnet.verdict import Verdict, word
@@ -107,8 +107,9 @@ class Pruning:
     def summary(self) -> str:
         """A few lines for people."""
         before, after = self.original.size, self.network.size
+        share = f"{'at least ' if get(self.method).keeps_at_least else ''}{self.keep:g}"
         lines = [
-            f"pruned by {self.method}, keep {self.keep:g} of {what(self.changes)}: the function has changed, by how much is for an audit to say",
+            f"pruned by {self.method}, keep {share} of {what(self.changes)}: the function has changed, by how much is for an audit to say",
             f"hidden units   {before.units:>12,} -> {after.units:,}",
             f"parameters     {before.parameters:>12,} -> {after.parameters:,}",
             f"multiply-adds  {before.multiply_adds:>12,} -> {after.multiply_adds:,}",
@@ -150,10 +151,10 @@ def prune(
 ) -> Pruning:
     """Prune a model by a method of `lumpnet.pruners.available()`, and remove exactly what that made redundant.
 
-    model as for `reduce`; it is left alone. keep in (0, 1] is the share of units (or weights) that stay, layer by layer, rounded up. data,
-    for methods that look at examples: an array, arrays by input name, a `.npy` or `.npz` file, or a pair (any of these, labels); the other
-    methods do not look at it. options are the method's own. The same arguments give the same network. Raises `PruneError` for what the
-    method does not take, and `LumpnetError` subclasses for models that cannot be read.
+    model as for `reduce`; it is left alone. keep in (0, 1] is the share of units (or weights) that stay, layer by layer, rounded up; with
+    methods that find it themselves (`keeps_at_least`), the least share. data, for methods that look at examples: an array, arrays by input
+    name, a `.npy` or `.npz` file, or a pair (any of these, labels); the other methods do not look at it. options are the method's own. The same
+    arguments give the same network. Raises `PruneError` for what the method does not take, and `LumpnetError` subclasses for models that cannot be read.
     """
     chosen, share = make(method, options), _share(keep)
     if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:

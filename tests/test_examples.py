@@ -119,3 +119,40 @@ def test_comparison(tmp_path: Path) -> None:
         assert ("follow others" in relation) == (name != "magnitude")
     assert "64 to 0 (worth up to" in table["magnitude"][-1]
     assert {path.name for path in tmp_path.iterdir()} == {"mlp.json", "mlp.html"}
+
+
+def table(name: str, tmp_path: Path, *options: str) -> str:
+    """What an example prints; its figure is drawn."""
+    command = [sys.executable, str(EXAMPLES / f"{name}.py"), *options, "--seeds", "1", "--seconds", "0.5", "--figure", str(tmp_path / "figure.html")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "figure.html").read_text().count("<circle") > 4
+    assert "masked -> pruned: exact: the reduced network computes the same real function" in done.stdout
+    return done.stdout
+
+
+def test_ising(tmp_path: Path) -> None:
+    rows = [line.split() for line in table("ising", tmp_path, "--epochs", "6", "--widths", "32,16").splitlines() if line.startswith("64-32-16-10")]
+    removed = {row[1]: float(row[-4].rstrip("%")) for row in rows}
+    assert removed["twin"] == 0
+    for method in ("random", "ising", "edropout"):
+        assert 30 < removed[method] < 90
+
+
+def test_directional(tmp_path: Path) -> None:
+    told = table("directional", tmp_path, "--steps", "600", "--hidden", "16", "--c", "0.3")
+    rows = {line[8:22].strip(): [float(text.rstrip("%")) for text in line[22:].split()] for line in told.splitlines() if line.startswith("median")}
+    assert rows["directional"][0] == rows["one-shot L2"][0] == rows["random"][0] > 20
+    assert rows["directional"][1] < rows["one-shot L2"][1]
+    assert rows["twin"][-1] == 0 < rows["directional"][-1] < 1
+    assert "masked -> compacted      equivalent: the two networks compute the same real function" in told
+
+
+def test_incremental(tmp_path: Path) -> None:
+    told = table("incremental", tmp_path, "--network", "mlp", "--epochs", "60", "--retrain", "5")
+    rows = {line[9:30].strip(): line[30:].split() for line in told.splitlines() if line.startswith("mlp")}
+    right = {name: float(row[1].rstrip("%")) for name, row in rows.items()}
+    assert rows["incremental"][0] == rows["one-shot L1"][0]
+    assert right["incremental"] > right["one-shot L1"] + 5
+    assert right["probabilistic"] > right["one-shot L1"] + 5
+    assert float(rows["incremental"][-1].rstrip("%")) <= 1

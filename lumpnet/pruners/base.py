@@ -124,11 +124,13 @@ class Task:
 class Pruner(ABC):
     """A method. Subclass it as a frozen dataclass whose fields, with defaults, are the method's options.
 
-    `needs` names what of `Task.data` it cannot do without: "data", or "data" and "labels".
+    `needs` names what of `Task.data` it cannot do without: "data", or "data" and "labels". `keeps_at_least` says that the
+    method itself finds how much stays, `keep` being the least of it.
     """
 
     name: ClassVar[str] = ""
     needs: ClassVar[tuple[str, ...]] = ()
+    keeps_at_least: ClassVar[bool] = False
 
     @abstractmethod
     def prune(self, task: Task) -> Pruned:

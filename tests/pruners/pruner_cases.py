@@ -41,7 +41,6 @@ WEIGHTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 RESHAPED: dict[str, tuple[str, dict[str, Any]]] = {"eigendamage": ("eigendamage", {})}
 """Cases that change which layers there are."""
-ALL = UNITS | WEIGHTS | RESHAPED
 MERGING = {"merge_similar", "folding"}
 """Methods that make rows alike."""
 NARROW = {"ispasp", "ispasp-signed", "greedy", "neuron_merging", "eigendamage"}
@@ -52,6 +51,19 @@ REWEIGHTED = {"spectral-dz"}
 """Cases that change weights which stay."""
 FEWER = {"spectral-dz", "pivoting"}
 """Cases that may keep fewer than asked."""
+SEARCHED = {"epochs": 2, "freeze": 1, "batch": 8, "lr": 1e-3}
+PRESSED = {"epochs": 3, "retrain": 1, "batch": 8, "lr": 1e-3, "every": 1}
+TRAINED: dict[str, tuple[str, dict[str, Any]]] = {
+    "ising": ("ising", SEARCHED),
+    "edropout": ("edropout", SEARCHED),
+    "directional": ("directional", {"epochs": 2, "batch": 8, "lr": 1e-3, "c": 500.0}),
+    "incremental": ("incremental", PRESSED | {"most": 1e3}),
+    "probabilistic": ("probabilistic", PRESSED | {"most": 0.4}),
+}
+"""Methods that train, for a few steps on a few examples (`examples`)."""
+ALL = UNITS | WEIGHTS | RESHAPED | TRAINED
+AT_LEAST = {"ising", "edropout", "directional"}
+"""Methods that find themselves how much stays."""
 KEEPS = (0.1, 0.3, 0.5, 0.7, 1.0)
 
 

@@ -87,6 +87,23 @@ def test_data_are_read_and_fitted(tmp_path):
     assert "an array of shape (5, 3)" in err
 
 
+@pytest.mark.parametrize("method", ["ising", "incremental"])
+def test_methods_that_train_take_a_file_of_examples_and_labels(method, tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "xy.npz", x=rng.random((12, 1, 8, 8)), labels=np.arange(12) % 10)
+    given = ("prune", DEMO, "--method", method, "--keep", "0.5", "--option", "epochs=1", "--option", "lr=1e-4", "-o", tmp_path / "s.safetensors")
+    code, out, err = call(*given, "--data", tmp_path / "xy.npz", "--json")
+    assert (code, err) == (0, "")
+    data = json.loads(out)
+    assert data["options"] == {"epochs": 1, "lr": 1e-4}
+    assert data["units_after"] < data["units_before"]
+    assert all(change["after"] >= change["before"] / 2 for change in data["changes"])
+    np.save(tmp_path / "x.npy", rng.random((12, 1, 8, 8)))
+    code, _, err = call(*given, "--data", tmp_path / "x.npy")
+    assert code == 2
+    assert f"pruner '{method}': no labels" in err
+
+
 def test_onnx_goes_in_and_out(tmp_path):
     pytest.importorskip("onnx")
     assert call("reduce", DEMO, "-o", tmp_path / "m.onnx")[0] == 0

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import lumpnet
+from lumpnet.ops.sites import run
 from lumpnet.verdict import Proved
-from tests.architectures import MobileNetV2, ResNet34
+from tests.architectures import MobileNetV2, ResNet34, WideResNet, vgg16
 from tests.architectures.test_whole_way import SMALL
 from tests.architectures.widening import Read
-from tests.pruners.pruner_cases import NARROW, SEED, prune, units, units_asked
+from tests.pruners.pruner_cases import NARROW, SEED, prune, units, units_asked, wide
 
 BY_HAND = ("resnet34", "mobilenet_v2", "alexnet", "vgg16_bn", "squeezenet", "unet")
 """Those that tell which layers read which channels, with nothing else between."""
@@ -143,3 +146,66 @@ def test_ispasp_on_the_papers_networks_ends_in_an_audit(name):
     assert audit.verdict == "bounded"
     assert 0 < seen <= audit.upper_bound
     assert audit.observed.largest == pytest.approx(seen, rel=1e-4)
+
+
+TRAINING = [
+    ("ising", "resnet18"), ("ising", "alexnet"), ("ising", "squeezenet"), ("edropout", "mobilenet_v2"), ("directional", "vgg16_bn"),
+    ("directional", "wide_resnet"), ("directional", "resnet34"), ("incremental", "resnet34"), ("probabilistic", "mobilenet_v2"),
+]  # fmt: skip
+"""What the sources train, and what is convolutional, residual or depthwise besides; a few steps on synthetic images."""
+FEW: dict[str, dict[str, Any]] = {
+    "ising": {"epochs": 2, "freeze": 1},
+    "edropout": {"epochs": 2, "freeze": 1},
+    "directional": {"epochs": 3, "c": 0.7, "lr": 0.05},
+    "incremental": {"epochs": 3, "retrain": 1, "most": 100.0, "every": 1, "lr": 0.01},
+    "probabilistic": {"epochs": 3, "retrain": 1, "most": 0.5, "every": 1, "lr": 0.01},
+}
+
+
+HARDER = {"directional": {"c": 2.0}}
+"""Narrow networks have few numbers a group."""
+
+
+def few_images(size: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(SEED)
+    return rng.normal(size=(16, 3, size, size)).astype(np.float32), rng.integers(0, 10, 16)
+
+
+@pytest.mark.parametrize(("method", "name"), TRAINING)
+def test_methods_that_train_go_the_whole_way(method, name):
+    """Trained, pruned, compacted with a certificate: every layer but the output's, and no channel of a stream without the others."""
+    build, size = SMALL[name]
+    images, labels = few_images(size)
+    found = lumpnet.prune(build(), torch.from_numpy(images[:2]), method=method, keep=0.25, data=(images, labels), seed=SEED, batch=8, **FEW[method])
+    assert isinstance(found.verdict, Proved)
+    assert len(found.skipped) == 1, "the output layer, and no other"
+    assert units(found.network) == units_asked(found)
+    assert found.network.size.units < found.original.size.units
+    assert all(4 * c.after >= c.before for c in found.changes)
+    if method in ("incremental", "probabilistic"):
+        assert all(c.after == -(-c.before // 4) for c in found.changes)
+    assert found.network.data != found.masked.data
+    values = [
+        run(graph, {graph.inputs[0].name: images[:2].astype(np.float64)})[graph.outputs[0]] for graph in (wide(found.masked.graph), wide(found.network.graph))
+    ]
+    np.testing.assert_allclose(values[1], values[0], rtol=1e-6, atol=1e-8 * (1 + abs(values[0]).max()))
+
+
+AUDITED = [
+    ("directional", "wide_resnet", lambda: WideResNet(count=1, factor=1, base=4, classes=10), 8),
+    pytest.param("directional", "vgg16_bn", lambda: vgg16(1 / 64, classes=10, norms=True), 32, marks=pytest.mark.slow),
+    pytest.param("ising", "squeezenet", *SMALL["squeezenet"], marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("method", "name", "build", "size"), AUDITED)
+def test_what_training_has_changed_is_audited(method, name, build, size):
+    """Narrow networks, near one image: an interval with a witness below and a certificate above."""
+    images, labels = few_images(size)
+    found = lumpnet.prune(
+        build(), torch.from_numpy(images[:2]), method=method, keep=0.25, data=(images, labels), seed=SEED, batch=8, **(FEW[method] | HARDER.get(method, {}))
+    )
+    assert found.network.size.units < found.original.size.units
+    near = lumpnet.Box(images[0] - 0.01, images[0] + 0.01)
+    audit = lumpnet.audit(found.original, found.network, domain=near, data=images[:1], timeout=0.1, lossless=False)
+    assert 0 < audit.lower_bound <= audit.upper_bound

@@ -77,7 +77,10 @@ class Foreign(Pruner):
 
 
 NO_PRUNER = 7
-SHIPPED = ("eigendamage", "folding", "greedy", "ispasp", "magnitude", "merge_similar", "neuron_merging", "pivoting", "random", "spectral")
+SHIPPED = (
+    *("directional", "edropout", "eigendamage", "folding", "greedy", "incremental", "ising", "ispasp", "magnitude", "merge_similar", "neuron_merging"),
+    *("pivoting", "probabilistic", "random", "spectral"),
+)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from lumpnet.testing import FAMILIES, as_trained, networks
 from lumpnet.verdict import Proved
 from tests.pruners.pruner_cases import (
     ALL,
+    AT_LEAST,
     FEWER,
     KEEPS,
     MERGING,
@@ -25,6 +26,7 @@ from tests.pruners.pruner_cases import (
     RESHAPED,
     REWEIGHTED,
     SEED,
+    TRAINED,
     UNITS,
     outputs,
     prune,
@@ -55,7 +57,7 @@ def test_the_small_network_computes_the_masked_one(case, planted, keep):
 @any_method
 @trained
 def test_keeps_the_number_asked(case, family):
-    """Layer by layer, rounded up; and as many units are left in the small network, where nothing else was redundant."""
+    """Layer by layer, rounded up, or more where the method finds it; and as many units are left in the small network, where nothing else was redundant."""
     for seed in seeds(2):
         network = Network(as_trained(seed, family))
         for keep in (0.3, 0.5):
@@ -65,12 +67,13 @@ def test_keeps_the_number_asked(case, family):
                 if change.what == "order" or case in RESHAPED:
                     continue
                 asked, block = share(keep, change.before), 4 * 9
-                assert change.after == asked or (case in FEWER and 0 < change.after < max(asked, block + 1))
+                fewer, more = case in FEWER and 0 < change.after < max(asked, block + 1), case in AT_LEAST and change.after > asked
+                assert change.after == asked or fewer or more
                 if change.what == "weights":
                     assert change.after == sum(int(np.count_nonzero(found.masked.graph.tensors[t])) for t in weight_of(network, change))
                     continue
                 assert len(stayed(change)) == change.after
-            if case in UNITS:
+            if case in UNITS | TRAINED:
                 left, wanted = units(found.network), units_asked(found)
                 assert all(left[value] <= wanted[value] for value in left), f"as_trained({seed}, {family!r})"
                 if set(found.compaction.totals()) <= {"unobserved", "equal"}:  # what reads one unit only can become proportional on top
@@ -98,10 +101,10 @@ def test_other_seeds_give_other_networks(case):
     assert len({prune(network, case, 0.5, seed).masked.data for seed in range(12)}) > 1
 
 
-@any_method
+@pytest.mark.parametrize("case", sorted(set(ALL) - AT_LEAST))
 @trained
 def test_a_larger_share_keeps_more(case, family):
-    """Counts grow with the share; where single units are judged, what a smaller share keeps is part of what a larger one does."""
+    """Counts grow with the share; where single units are judged once, what a smaller share keeps is part of what a larger one does."""
     network = Network(as_trained(SEED, family))
     found = [prune(network, case, keep, 3) for keep in KEEPS]
     for less, more in pairwise(found):
@@ -109,9 +112,9 @@ def test_a_larger_share_keeps_more(case, family):
         assert case in NARROW or set(larger) == {(c.operators, c.what) for c in less.changes}
         for a, b in [(c, larger[c.operators, c.what]) for c in less.changes if (c.operators, c.what) in larger and c.what != "order"]:
             assert a.after <= b.after or case in FEWER
-            if a.what == "units" and case not in NOT_NESTED:
+            if a.what == "units" and case not in NOT_NESTED | set(TRAINED):
                 assert stayed(a) <= stayed(b)
-        if case not in UNITS and case not in NOT_NESTED:
+        if case not in UNITS | TRAINED and case not in NOT_NESTED:
             for name, tensor in less.masked.graph.tensors.items():
                 assert ((tensor != 0) <= (more.masked.graph.tensors[name] != 0)).all()
 
@@ -121,7 +124,7 @@ def test_a_larger_share_keeps_more(case, family):
 def test_keeping_all_changes_nothing(case, family):
     network = Network(as_trained(SEED, family))
     found = prune(network, case, 1.0)
-    assert found.masked.data == network.data
+    assert found.masked.data == network.data or case in AT_LEAST
     assert all(c.before == c.after and not any(c.removed.values()) and not any(c.merged.values()) for c in found.changes)
 
 
@@ -137,7 +140,7 @@ def test_the_model_is_left_alone(case):
 def test_what_is_not_pruned_is_named(family):
     """Every layer with units is either changed or skipped with a reason."""
     network = Network(as_trained(SEED, family))
-    for case in UNITS:
+    for case in UNITS | TRAINED:
         found = prune(network, case, 0.5)
         named = [n for c in found.changes for n in c.operators] + [n for operators, _ in found.skipped for n in operators]
         makers = {n.name for n in network.graph.nodes if n.kind == "linear" or (n.kind == "conv" and n.attrs["groups"] == 1)}
