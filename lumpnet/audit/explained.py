@@ -26,7 +26,7 @@ class Explained:
 
     `weighs`: the most that the readers of one unit of the zero class lose, `max_o |w_oi| sup |x_i|` (None where nothing is known of the sup, or
     nobody is in the class). Of the units that stay `changed` store other numbers: by up to `change`, the sum of the |changes| of one unit's numbers.
-    `unknown` are units of layers that follow nothing of the other network.
+    `unknown` are units of layers that no layer of the other network can be laid beside.
     """
 
     units: int
@@ -58,7 +58,7 @@ def explained(original: Graph, other: Graph, match: Match, domain: Domain) -> Ex
     change, zeros = 0.0, dict[str, np.ndarray]()
     for site in hidden:
         name = site.node.name
-        if name not in match:
+        if name not in match or name not in moved:
             tally["unknown"] += site.units
             continue
         units = match[name][1]
@@ -69,7 +69,7 @@ def explained(original: Graph, other: Graph, match: Match, domain: Domain) -> Ex
             tally["zero"] += int(zeros[name].sum())
             tally["constant"] += int((~stays & (units.offset != 0)).sum())
             tally["merged"] += int(stays.sum()) - len(np.unique(units.of[stays]))
-        by, size = moved.get(name, (np.zeros(site.units), np.ones(site.units)))
+        by, size = moved[name]
         if len(by) == site.units:
             new = stays & (by > CLOSE * size)
             tally["changed"] += int(new.sum())

@@ -64,13 +64,18 @@ def residuals(original: Graph, other: Graph, match: Match) -> list[Residual]:
 
 
 def changes(original: Graph, other: Graph, match: Match) -> dict[str, tuple[Array, Array]]:
-    """By operator with weights, unit by unit (n,): the sum of |changes| of what it stores, and the sum of |what it stores|."""
+    """By operator with weights, unit by unit (n,): the sum of |changes| of what it stores, and the sum of |what it stores|.
+
+    Without those that cannot be laid side by side.
+    """
     theirs = {node.name: node for node in other.nodes}
     found = {}
     for node in original.nodes:
         if node.name not in match or not (node.params or node.kind in MOVERS):
             continue
         name, units = match[node.name]
+        if any(one in match and match[one][0] != two for one, two in zip(node.inputs, theirs[name].inputs, strict=False)):
+            continue  # it reads something else
         into = match[node.inputs[0]][1] if node.inputs and node.inputs[0] in match else None
         change = _change(original, node, other, theirs[name], into, units)
         if change is not None:
