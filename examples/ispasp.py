@@ -98,6 +98,7 @@ def on_digits(options: argparse.Namespace) -> tuple[lumpnet.Network, lumpnet.Net
         rng = np.random.default_rng(seed)
         for s in options.keeps:
             result = lumpnet.prune(original, method="ispasp", keep=s / options.units, data=x)
+            assert result.verdict.exit_code == 0, result.verdict
             sets = chosen(hidden, weight, s)
             stays = result.changes[0].into >= 0
             assert (stays == sets[-1]).all(), "the method on the network, and the loop on its matrices"

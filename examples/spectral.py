@@ -48,6 +48,7 @@ def main() -> None:
         for (density, way), runs in found.items():
             asked: dict[str, Any] = {"method": "spectral", **WAYS[way]} if way != "random" else {"method": "random", "of": "weights"}
             result = lumpnet.prune(original, keep=density, seed=seed, **asked)
+            assert result.verdict.exit_code == 0, result.verdict
             kept = sum(c.after for c in result.changes) / sum(c.before for c in result.changes)
             figures = spectra(original, result.masked)
             pruned[seed, density, way] = result.masked

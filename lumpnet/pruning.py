@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lumpnet.api import ONNX, Network, Progress, Reduction, as_network, onnx_bytes, reduce, verdict_line
-from lumpnet.certificate import Certificate, dumps
+from lumpnet.certificate import DROPPED, IDENTITY, Certificate, Lumping, dumps
 from lumpnet.errors import LumpnetError, PruneError
 from lumpnet.ir import Graph, write_whole
+from lumpnet.ops.sites import sites
 from lumpnet.pruners import Change, Pruned, Task, get, make
 from lumpnet.pruners.data import data_for
 from lumpnet.quotient.explain import measure
@@ -64,6 +67,25 @@ class Pruning:
     def certificate(self) -> Certificate:
         """Of the equality of `masked` and `network`."""
         return self.compaction.certificate
+
+    @cached_property
+    def relation(self) -> Certificate:
+        """`certificate`, with the units in the order that they have in `original`: which unit became which, for `lumpnet.audit(certificate=...)`. No claim."""
+        lumpings, followed = dict(self.certificate.lumpings), {s.node.name: s for s in sites(self.masked.graph)}
+        for change in self.changes:
+            if change.what != "order" or change.scores is None:
+                continue
+            place = change.scores.astype(np.int64)
+            for value, at in change.at.items():
+                found, site = lumpings.get(value, DROPPED), followed[value]
+                if found == IDENTITY:
+                    all_units = tuple(range(site.units))
+                    found = Lumping(site.axis or 1, site.units, all_units, all_units)
+                if isinstance(found, Lumping):
+                    now = np.arange(site.units)
+                    now[at] = at[place]
+                    lumpings[value] = _seen_by(found, now.tolist())
+        return replace(self.certificate, lumpings=lumpings)
 
     @property
     def verdict(self) -> Verdict:
@@ -118,6 +140,13 @@ class Pruning:
         return "\n".join([*lines, compaction_line(self.verdict)])
 
     __str__ = summary
+
+
+def _seen_by(lumping: Lumping, now: list[int]) -> Lumping:
+    """The lumping of units in another order: unit k is its unit `now[k]`."""
+    scale = {k: lumping.scale[unit] for k, unit in enumerate(now) if unit in lumping.scale}
+    offset = {k: lumping.offset[unit] for k, unit in enumerate(now) if unit in lumping.offset}
+    return replace(lumping, classes=tuple(lumping.classes[unit] for unit in now), scale=scale, offset=offset)
 
 
 def files(out: str | Path) -> tuple[Path, ...]:

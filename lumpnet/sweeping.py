@@ -223,7 +223,7 @@ def candidate_of(task: Task) -> Candidate:
         original,
         result.network,
         domain=task.domain,
-        certificate=result.certificate,
+        certificate=result.certificate if isinstance(result, Reduction) else result.relation,
         boxes=task.boxes,
         timeout=math.inf,
         jobs=1,

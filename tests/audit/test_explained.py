@@ -14,6 +14,7 @@ from lumpnet.audit.explained import CLOSE, Explained, explained
 from lumpnet.audit.related import related
 from lumpnet.bounds.relaxed import Match, Units
 from lumpnet.ir import Graph
+from lumpnet.testing import as_trained
 
 BOX = lumpnet.Box(-1, 2)
 
@@ -79,3 +80,20 @@ def test_methods_are_told_apart_by_what_they_did(method: str, zero: int, merged:
     assert (found.zero, found.merged) == (zero, merged)
     assert (found.weighs is not None) == (zero > 0)
     assert (found.changed > 0) == (merged > 0)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("family", ["mlp", "cnn", "resnet"])
+def test_units_in_another_order_are_the_same_units(family: str, seed: int) -> None:
+    """Pivoting that drops next to nothing: every change is one of weights, none of places."""
+    graph = as_trained(seed, family)
+    pruned = lumpnet.prune(lumpnet.Network(graph), method="pivoting", keep=0.95, block=1)
+    assert any(change.what == "order" for change in pruned.changes)
+    found = explained(graph, pruned.network.graph, related(pruned.relation, graph, pruned.network.graph), BOX)
+    plain = explained(graph, pruned.network.graph, related(pruned.certificate, graph, pruned.network.graph), BOX)
+    largest = max(float(np.abs(x).sum()) for x in graph.tensors.values() if x.ndim > 1)
+    assert found.change <= plain.change
+    assert found.change < 0.5 * largest
+    assert (found.zero, found.constant, found.merged) == (plain.zero, plain.constant, plain.merged)
+    same = lumpnet.prune(lumpnet.Network(graph), method="magnitude", keep=0.5)
+    assert same.relation == same.certificate

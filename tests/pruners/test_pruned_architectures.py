@@ -191,6 +191,18 @@ def test_methods_that_train_go_the_whole_way(method, name):
     np.testing.assert_allclose(values[1], values[0], rtol=1e-6, atol=1e-8 * (1 + abs(values[0]).max()))
 
 
+def test_wide_residual_networks_of_the_published_depth_lose_units():
+    """WRN-28-10 with an eighth of its base width."""
+    images, labels = few_images(16)
+    found = lumpnet.prune(
+        WideResNet(count=4, factor=10, base=2, classes=10), torch.from_numpy(images[:2]), method="directional", keep=0.25, data=(images, labels), seed=SEED,
+        batch=8, epochs=3, c=2.0, lr=0.05,
+    )  # fmt: skip
+    assert isinstance(found.verdict, Proved)
+    assert 0.25 * found.original.size.units <= found.network.size.units < 0.75 * found.original.size.units
+    assert found.network.size.parameters < 0.5 * found.original.size.parameters
+
+
 AUDITED = [
     ("directional", "wide_resnet", lambda: WideResNet(count=1, factor=1, base=4, classes=10), 8),
     pytest.param("directional", "vgg16_bn", lambda: vgg16(1 / 64, classes=10, norms=True), 32, marks=pytest.mark.slow),
