@@ -98,7 +98,7 @@ def _why_not(layer: Layer, by_name: Mapping[str, Site]) -> str | None:
     ):
         return f"other weights work on the units of {layer.makers[0]} one by one"
     bends = [s.node for s in behind if len(layer) > 1 and s.node.kind != _NORM and not passes(s)]
-    return f"{bends[0].name} ({bends[0].kind}) bends: a multiple of a unit is none behind it" if bends else None
+    return f"{bends[0].name} ({bends[0].kind}) is not known to let multiples of a unit pass" if bends else None
 
 
 def _biases(graph: Graph, layer: Layer) -> np.ndarray:

@@ -475,7 +475,7 @@ def test_neuron_merging_says_what_it_leaves_alone():
     model = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 4), nn.LeakyReLU(), nn.Linear(4, 2))
     found = pruned(model, 0.5, "neuron_merging", inputs=3)
     assert [c.operators for c in found.changes] == [("2",)]
-    assert found.skipped[0] == (("0",), "1 (tanh) bends: a multiple of a unit is none behind it")
+    assert found.skipped[0] == (("0",), "1 (tanh) is not known to let multiples of a unit pass")
 
 
 # -- greedy ------------------------------------------------------------------------------------
