@@ -83,7 +83,7 @@ def main() -> None:
         found.save_report(page)
         print(f"\n\n{name}: {rows(found)[0]}\n", *rows(found)[2:], f"\nreport: {page}", sep="\n", flush=True)
         if options.picture and name == options.network[0]:
-            picture(page, options.picture, 1100)
+            picture(page, options.picture, 1530)
             print(f"wrote {options.picture}")
 
 
