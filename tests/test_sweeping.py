@@ -237,7 +237,7 @@ def test_the_command_prints_what_it_writes(tmp_path: Path) -> None:
     assert (code, err) == (0, "")
     for word in ("layer", "certified", "attained", "measured", "flips", "accuracy", "100%", "50%"):
         assert word in printed
-    assert max(map(len, printed.splitlines())) <= 80
+    assert max(len(line) for line in printed.splitlines() if not line.startswith("curve: ")) <= 80, "only a path may be longer"
     assert printed.splitlines()[-1] == "bounded: 4 of 4 candidates have a certified bound"
     page = report.read_text()
     assert str(tmp_path) not in page
