@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -21,7 +22,6 @@ from catalog import CASES
 from forge import N, Net, Triple, arr, file_bytes
 
 import lumpnet
-from lumpnet.api import Network as Lifted
 from lumpnet.certificate import Effect, dumps, loads
 from lumpnet.check import check_files
 from lumpnet.check import effect as room
@@ -33,6 +33,7 @@ from lumpnet.check.outcome import Unsure
 from lumpnet.check.rules import KINDS, affine, arithmetic, constant, lookup, norm, padding, pooling, slopes
 from lumpnet.errors import CertificateError, NoExactValue
 from lumpnet.exact import fractions
+from lumpnet.network import Network as Lifted
 from lumpnet.ops.sites import run
 from lumpnet.quotient import plan
 from lumpnet.testing.bases import FAMILIES, base
@@ -385,6 +386,61 @@ def test_exact_numbers_are_found_to_be_exact(name: str, tmp_path: Path) -> None:
     triple.rounding = "nearest"
     paths = triple.write(tmp_path)
     assert _accepted(paths, Effect(1e-290, 1e-290)), answer(paths, Effect(1e-290, 1e-290))
+
+
+SPREAD = {"stride": [1], "padding": [0], "dilation": [1]}
+PARTLY: dict[str, tuple[tuple[Any, ...], tuple[Any, ...], dict[str, Any], dict[str, tuple[int, ...]]]] = {
+    "linear": ((None, 3), (None, 2), {}, {"weight": (2, 3), "bias": (2,)}),
+    "conv": ((None, 4, 3), (None, 6, 2), SPREAD | {"groups": 2}, {"weight": (6, 2, 2), "bias": (6,)}),
+    "conv_transpose": ((None, 4, 3), (None, 6, 4), SPREAD | {"groups": 2, "output_padding": [0]}, {"weight": (4, 3, 2), "bias": (6,)}),
+    "embedding": ((None, 2), (None, 2, 3), {"padding_idx": -1}, {"weight": (5, 3)}),
+    "constant": ((None, 3), (None, 3), {"shape": [3], "axis": 1}, {"value": (3,)}),
+    "add_constant": ((None, 3), (None, 3), {"axis": 1}, {"term": (3,)}),
+    "mul_constant": ((None, 3), (None, 3), {"axis": 1}, {"factor": (3,)}),
+}
+
+
+def test_every_kind_that_rounds_is_rounded_in_part() -> None:
+    assert set(PARTLY) == set(ROUNDED)
+
+
+@pytest.mark.parametrize("box", [None, BOX], ids=["every input", "box"])
+@pytest.mark.parametrize("kind", PARTLY)
+def test_just_the_rounded_numbers_count(kind: str, box: Any, tmp_path: Path) -> None:
+    """A network of float64, half of whose numbers float32 holds: the checker's own bound is that of the other half."""
+    before, after, attrs, shapes = PARTLY[kind]
+    draw = np.random.default_rng(6)
+    wide = {role: np.ldexp(np.where(draw.random(shape) < 0.5, 0.1, 0.125), np.arange(math.prod(shape)).reshape(shape)) for role, shape in shapes.items()}
+    choices = {"x": shapes["weight"][0]} if kind == "embedding" else {}
+    box = {} if box is not None and choices else box
+
+    def net(dtype: str) -> Net:
+        params = {role: numbers.astype(dtype) for role, numbers in wide.items()}
+        nodes = {"v": N(kind, after, ["x"], dict(attrs), params), "y": N("relu", after, ["v"])}
+        return Net({"x": before}, nodes, ["y"], dtype, choices)
+
+    masks = {role: np.asarray(numbers.astype("float32") == numbers) for role, numbers in wide.items()}
+    triple = Triple(net("float64"), net("float32"), {}, "nearest")
+    paths, own = claimed(triple, tmp_path, box)
+    graph = network(triple.h, tmp_path)
+    assert own == effect(graph, KINDS, {"v": masks}, box)[0]
+    assert own != effect(graph, KINDS, {"v": {role: mask[::-1] for role, mask in masks.items()}}, box)[0]
+    assert _accepted(paths, own)
+    assert not _accepted(paths, replace(own, alpha=float(np.nextafter(own.alpha, 0))))
+
+
+@pytest.mark.parametrize("kind", ["add_constant", "mul_constant"])
+def test_one_number_for_all_units_is_rounded_where_it_is_so_for_any(kind: str, tmp_path: Path) -> None:
+    role = "term" if kind == "add_constant" else "factor"
+    near = np.float64(np.float32(0.1))
+
+    def net(dtype: str, numbers: Any) -> Net:
+        return Net({"x": (None, 2)}, {"y": N(kind, (None, 2), ["x"], {"axis": 1}, {role: np.array(numbers, dtype)})}, ["y"], dtype)
+
+    for numbers, exact in (([near, near], True), ([near, 0.1], False), ([0.1, near], False), ([0.1, 0.1], False)):
+        paths, own = claimed(Triple(net("float64", numbers), net("float32", 0.1), {}, "nearest"), tmp_path, BOX)
+        assert (own.alpha < 1e-300) == exact
+        assert _accepted(paths, Effect(1e-300, 0.0, BOX)) == exact
 
 
 @pytest.mark.parametrize("groups", [1, 2])

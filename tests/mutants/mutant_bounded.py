@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 import lumpnet
-from lumpnet.api import Network
 from lumpnet.certificate import dumps
 from lumpnet.check import check_files
 from lumpnet.errors import LumpnetError
 from lumpnet.exact import fractions
 from lumpnet.ir import Graph, Node, Value, network_bytes
+from lumpnet.network import Network
 from lumpnet.ops.sites import run
 from lumpnet.verdict import Proved, Refuted, Unknown
 
@@ -198,57 +198,85 @@ def violated(base: Base, rng: random.Random) -> str | None:
 
 
 def proved(base: Base) -> bool:
-    """Whether the claim follows from the residuals of its own relation, in rationals."""
+    """Whether the claim follows from the residuals of its own relation, in rationals. Any columns for ghosts are sound; those of the moves are closest."""
     effect = base.claim["claim"].get("effect", EQUAL)
     low, high = F(effect["box"]["x"]["lower"]), F(effect["box"]["x"]["upper"])
     n = int(base.original.inputs[0].shape[1] or 0)
-    size = {"x": np.full(n, max(abs(low), abs(high)), object)}  # of the reduced network's values
+    size = {"x": np.full(n, max(abs(low), abs(high)), object)}  # of the reduced network's values, and behind them of ghosts
     apart = {"x": np.full(n, F(0), object)}
     small = {node.name: node for node in base.reduced.nodes}
     for node in base.original.nodes:
-        e_in, c_in = _relation(base, node.inputs[0])
-        e_out, c_out = _relation(base, node.name)
-        x, d = size[node.inputs[0]], apart[node.inputs[0]]
+        e_in, c_in, _ = _relation(base, node.inputs[0])
+        e_out, c_out, ghosts = _relation(base, node.name)
+        x, d, kept = size[node.inputs[0]], apart[node.inputs[0]], e_out.shape[1] - len(ghosts)
         if node.kind == "relu":
-            size[node.name] = x
-            loose = [F(0) if _passes(e_in[i], e_out[i], c_in[i], c_out[i]) else sum(abs(e) * v for e, v in zip(e_in[i], x, strict=True)) + abs(c_in[i])
-                     + sum(abs(e) * v for e, v in zip(e_out[i], x, strict=True)) + abs(c_out[i]) for i in range(len(e_out))]  # fmt: skip
-            apart[node.name] = d + np.array(loose, object)
+            back, shift = np.concatenate([_eye(len(x))[:kept], e_in[ghosts]]), np.concatenate([np.full(kept, F(0), object), c_in[ghosts]])
+            size[node.name] = np.abs(back) @ x + np.abs(shift)
+            own, its = np.abs(e_in) @ x + np.abs(c_in), np.abs(e_out) @ size[node.name] + np.abs(c_out)
+            passes = [_passes(e_in[i], c_in[i], e_out[i], c_out[i], back, shift) for i in range(len(e_out))]
+            apart[node.name] = d + np.where(passes, F(0), own + its)
             continue
         w, b = (fractions(base.original.tensors[node.params[role]]) for role in ("weight", "bias"))
-        k = e_out.shape[1]
+        v, a = np.full((kept, e_in.shape[1]), F(0), object), np.full(kept, F(0), object)
         if node.name in small and small[node.name].kind == "linear":
-            other = small[node.name]
-            v, a = (fractions(base.reduced.tensors[other.params[role]]) if role in other.params else np.full(k, F(0), object) for role in ("weight", "bias"))
+            params = {role: fractions(base.reduced.tensors[key]) for role, key in small[node.name].params.items()}
+            v[:, : params["weight"].shape[1]], a = params["weight"], params.get("bias", a)
         elif node.name in small:
-            v, a = np.full((k, e_in.shape[1]), F(0), object), fractions(base.reduced.tensors[small[node.name].params["value"]])
-        else:
-            v, a = np.full((k, e_in.shape[1]), F(0), object), np.full(k, F(0), object)
+            a = fractions(base.reduced.tensors[small[node.name].params["value"]])
+        moved, fixed = (_moved(base, node, role)[ghosts] for role in ("weight", "bias"))
+        v, a = np.concatenate([v, moved @ e_in]), np.concatenate([a, moved @ c_in + fixed])
         residual, fixed = w @ e_in - e_out @ v, w @ c_in + b - e_out @ a - c_out
         size[node.name] = np.abs(v) @ x + np.abs(a)
         apart[node.name] = np.abs(w) @ d + np.abs(residual) @ x + np.abs(fixed)
     return bool(max(apart[base.original.outputs[0]]) <= F(effect["bound"]))
 
 
-def _passes(before: Any, after: Any, shift: F, constant: F) -> bool:
+def _passes(before: Any, constant: F, after: Any, claimed: F, back: Any, shift: Any) -> bool:
+    """Whether relu carries `before` y + constant to `after` z + claimed, with z = relu(back y + shift)."""
     if not any(before):
-        return not any(after) and max(shift, F(0)) == constant
-    return list(before) == list(after) and all(e >= 0 for e in before) and shift == constant == 0
+        return not any(after) and max(constant, F(0)) == claimed
+    return list(before) == list(after @ back) and min(after) >= 0 and constant == claimed == 0 and not any(shift[after != 0])
 
 
-def _relation(base: Base, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """E (units, columns) and c; units of ghost classes are read by nobody here, and get a column of zeros."""
+def _moved(base: Base, node: Node, role: str) -> np.ndarray:
+    """The original's numbers of a layer, with the reduced layer's where they are taken and the rows that the certificate moves."""
+    stored = fractions(base.original.tensors[node.params[role]]).copy()
+    small = {other.name: other for other in base.reduced.nodes}.get(node.name)
+    if small is not None and small.kind == "linear" and node.name in base.claim.get("moved", {"taken": ()})["taken"]:
+        kept, columns = (_kept(base, name) for name in (node.name, node.inputs[0]))
+        stored[kept] = F(0)
+        stored[np.ix_(kept, columns) if role == "weight" else kept] = fractions(base.reduced.tensors[small.params[role]])
+    rows = stored.copy()
+    for row, (source, factor) in base.claim.get("moved", {"rows": {}})["rows"].get(node.name, {}).get(role, {}).items():
+        rows[int(row)] = F(factor) if source is None else F(factor) * stored[source]
+    return rows
+
+
+def _kept(base: Base, name: str) -> list[int]:
+    """The units that stand for the columns of a value in the reduced network."""
+    lumping = base.claim["lumpings"][name]
+    if not isinstance(lumping, dict):
+        return list(range(int(base.original.value(name).shape[1] or 0))) if lumping == "identity" else []
+    return list(lumping["representative"][: lumping["columns"]])
+
+
+def _eye(n: int) -> np.ndarray:
+    return np.array([[F(int(i == j)) for j in range(n)] for i in range(n)], object).reshape(n, n)
+
+
+def _relation(base: Base, name: str) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """E (units, columns), c, and the representatives of ghosts: classes that nobody reads, whose columns are the last ones."""
     lumping, n = base.claim["lumpings"][name], int(base.original.value(name).shape[1] or 0)
     if lumping == "identity":
-        return np.array([[F(int(i == j)) for j in range(n)] for i in range(n)], object).reshape(n, n), np.full(n, F(0), object)
+        return _eye(n), np.full(n, F(0), object), []
     if lumping == "dropped":
-        return np.full((n, 0), F(0), object), np.full(n, F(0), object)
-    e, c = np.full((n, lumping["columns"]), F(0), object), np.full(n, F(0), object)
+        return np.full((n, 0), F(0), object), np.full(n, F(0), object), []
+    e, c = np.full((n, len(lumping["representative"])), F(0), object), np.full(n, F(0), object)
     for i, k in enumerate(lumping["class"]):
         c[i] = F(lumping["offset"].get(str(i), "0"))
-        if 0 <= k < lumping["columns"]:
+        if k >= 0:
             e[i, k] = F(lumping["scale"].get(str(i), "1"))
-    return e, c
+    return e, c, lumping["representative"][lumping["columns"] :]
 
 
 # -- the campaign -------------------------------------------------------------------------

@@ -125,7 +125,7 @@ def _rational(net: Net) -> bool:
 def test_the_judge_reads_networks_as_lumpnet_runs_them(seed: int, tmp_path: Path) -> None:
     """Where everything is rational, the exact evaluators of the tests and of the package agree."""
     agreed = 0
-    for triple in pool(seed, 4):
+    for triple in pool(seed, 12):
         if not _rational(triple.g):
             continue
         path = tmp_path / "net.safetensors"

@@ -257,7 +257,7 @@ class Affine:
     def kept(self) -> None:
         """The representatives' collapsed rows are the reduced weights; nothing reads a ghost, and nothing else is in the reduced weights."""
         reduced, _ = _tensors(self.case.counterpart)
-        reps, width, exact = self.out.kept(), reduced.shape[1], np.zeros(reduced.shape, np.bool_)
+        reps, width, exact = self.out.kept(), reduced.shape[1], np.ones(reduced.shape, np.bool_)
         if self.case.counterpart.kind == "constant" and self.case.counterpart.attrs["axis"] != self.out.axis:
             raise Refusal(self.case.where, f"the reduced constant lies along axis {self.case.counterpart.attrs['axis']}", f"the unit axis {self.out.axis}")
         per_group = max(len(reps) // _groups(self.case.counterpart), 1)
@@ -270,18 +270,19 @@ class Affine:
                 local = part.classes - first
                 inside = (part.classes < self.inn.columns) & (local >= 0) & (local < width)
                 free[local[inside]] = False
-                exact[at[:, None], local[inside]] = self.fits(rows, part, inside, block, stored[local[inside]]).transpose(1, 0, 2)
+                loose = self.loose(rows, part, inside, block, stored[local[inside]])
+                if loose is not None:
+                    exact[at[:, None], local[inside]] = ~loose.transpose(1, 0, 2)
             if (stored[free] != 0).any():
                 k, row, tap = np.argwhere(stored[free] != 0)[0]
                 column = first + int(np.flatnonzero(free)[k])
                 found = f"the reduced weight of unit {rows[row]} towards column {column} (tap {tap}) is not 0"
                 raise Refusal(self.case.where, found, "0, as no input class of its group has that column")
-            exact[at[:, None], np.flatnonzero(free)] = True
         self.case.exact["weight"] = _as_stored(self.case.counterpart, exact)
 
-    def fits(self, rows: Array, part: Part, inside: Array, block: Array, stored: Array) -> Array:
-        """Checks the reduced weights `stored` (columns, rows, taps), and says which of them are exact."""
-        exact, left = np.ones(stored.shape, np.bool_), np.arange(len(rows))
+    def loose(self, rows: Array, part: Part, inside: Array, block: Array, stored: Array) -> Array | None:
+        """Checks the reduced weights `stored` (columns, rows, taps), and says which of them are rounded (None: none is)."""
+        rounded, left = np.zeros(stored.shape, np.bool_), np.arange(len(rows))
         denominators = part.denominators[inside] if part.denominators is not None else None
         wide, good = part.floats(block, part.divided if stored.dtype == np.float32 else _FLOAT_ROOM + 1)
         if good.any():
@@ -290,22 +291,21 @@ class Affine:
             left = np.flatnonzero(~good | (wide[inside] != due).any(axis=(0, 2)))  # undecided, rounded, or wrong
             rows, block, stored = rows[left], block[:, left], stored[:, left]
             if not len(rows):
-                return exact
+                return None
         sums, exponent = part.sums(block, exact=False)
         self.vanish(rows, part.classes[~inside], sums[~inside], "as the reduced layer does not read that class")
         if not inside.any() or (part.plain and (sums[inside] == stored).all()):
-            return exact
+            return None
         if part.plain:
             sums, exponent = part.sums(block, exact=True)
-        loose = misfits(sums[inside], exponent, denominators, stored, "none")
-        exact[:, left] = ~loose
-        bad = np.argwhere(loose if self.case.rounding == "none" else misfits(sums[inside], exponent, denominators, stored, self.case.rounding))
+        rounded[:, left] = misfits(sums[inside], exponent, denominators, stored, "none")
+        bad = np.argwhere(rounded[:, left] if self.case.rounding == "none" else misfits(sums[inside], exponent, denominators, stored, self.case.rounding))
         if len(bad):
             k, row, tap = bad[0]
             number = Fraction(int(sums[inside][k, row, tap])) * Fraction(2) ** exponent / (1 if denominators is None else denominators[k, 0, 0])
             found = f"the reduced weight of unit {rows[row]} towards column {part.classes[inside][k]} (tap {tap}) is {stored[k, row, tap]!r}"
             raise Refusal(self.case.where, found, f"{shown(number)}{', rounded to nearest' if self.case.rounding == 'nearest' else ' exactly'}")
-        return exact
+        return rounded
 
     def offsets(self) -> None:
         """`W[i] c_in + b_i = scale_i * (W[R] c_in + b_R) + offset_i`, and the reduced bias is that of the representatives."""
