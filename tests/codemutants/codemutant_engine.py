@@ -10,6 +10,7 @@ import random
 import resource
 import signal
 import sys
+import threading
 import types
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -181,12 +182,14 @@ class Engine:
             lines[wanted[frame.f_code.co_filename]].add(frame.f_lineno)
             return local
 
-        before = sys.gettrace()
+        before, in_threads = sys.gettrace(), threading.gettrace()
         sys.settrace(trace)
+        threading.settrace(trace)  # the checker reads its files in threads
         try:
             result = call()
         finally:
             sys.settrace(before)
+            threading.settrace(in_threads)  # type: ignore[arg-type]
         return result, {name: frozenset(found) for name, found in lines.items()}
 
     def reached(self, change: Change) -> list[Case]:

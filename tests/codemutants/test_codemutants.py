@@ -92,6 +92,12 @@ def test_a_lost_condition_is_noticed(engine: Engine, key: str) -> None:
     assert noticed == ("segment_sums" not in key)
 
 
+def test_what_runs_in_threads_is_seen(engine: Engine) -> None:
+    """Changes are asked only what runs their lines, and the checker reads its files in threads."""
+    reading = change(engine, "lumpnet.check.files: read_network_file: if size < 10 | never")
+    assert len(engine.reached(reading)) == sum(not case.name.startswith("arithmetic") for case in engine.cases) >= 5
+
+
 def test_the_checker_is_itself_again_afterwards(engine: Engine) -> None:
     key = "lumpnet.check.run: _same_interface: if not relations[name].identity | never"
     assert engine.wrong(change(engine, key)) is not None
