@@ -7,8 +7,10 @@ can be saved and run again. The certified difference at a point is the near end 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 from torch.overrides import TorchFunctionMode
 
+from lumpnet.audit.search import CLOSE
 from lumpnet.bounds import Range, ranges
 from lumpnet.bounds.outward import add_down
 from lumpnet.domain import Box
@@ -30,6 +33,8 @@ Objective = Callable[[Tensor, Tensor], Tensor]
 STARTS, STEPS = 128, 24
 SHARES = [share for share in (1.0, 0.5, 0.25, 0.12, 0.06, 0.03) for _ in range(8)]
 """How soft relu is at each step of `Attack.climb_softly`."""
+NOISE = 2.0**-30
+"""Differences that are no more than this part of the values are taken for rounding by who looks for more."""
 NUMBERS = 1 << 22
 """Entries of a batch of points, at most."""
 
@@ -97,12 +102,17 @@ class Softened(TorchFunctionMode):
 
 
 class Attack:
-    """Both networks, and the worst point so far. Calling it with points (N, n) answers the largest certified difference seen, and its point."""
+    """Both networks, and the worst point so far. Calling it with points (N, n) answers the largest certified difference seen, and its point.
+
+    It climbs until `until`, as `time.monotonic()` tells, and believes nothing for which there is no time by then: the candidate waits.
+    """
 
     def __init__(self, original: Graph, other: Graph, ends: Ends, seed: int = 0):
         self.graphs, self.space, self.rng = (original, other), Space(ends), np.random.default_rng(seed)
         self.best, self.point = 0.0, self.space.representable((self.space.low / 2 + self.space.high / 2)[None])[0]
         self.seen, self.candidate = 0.0, self.point
+        self.highest, self.scale = self.point, 0.0
+        self.until, self.cost = math.inf, 0.0
         try:
             self.modules = [lower_graph(graph).double().requires_grad_(False) for graph in self.graphs]
         except LumpnetError:  # an operator that torch does not run: nothing is tried
@@ -112,18 +122,18 @@ class Attack:
         """`steps` of them climb from these points and as many others."""
         self._look(x)
         if steps and self.modules:
-            x = x[: self._many()]
+            x = x[: self.many]
             self._ascend(torch.cat([x, self.space.random(len(x), self.rng)]), _apart, 0.1, steps)
-        self._believe()
+        self.believe()
         return self.best, self.point
 
     def climb(self, objective: Objective | None = None, starts: int = STARTS, steps: int = STEPS) -> Tensor:
         """Projected signed gradient steps from many points at once; the points passed last (N, n), none where torch cannot run the networks."""
         if not self.modules:
             return self.point[None][:0]
-        x = torch.cat([self.point[None], self.space.random(min(starts, self._many()), self.rng)])
+        x = torch.cat([self.point[None], self.space.random(min(starts, self.many), self.rng)])
         x = self._ascend(x, objective or _apart, 0.5, steps)
-        self._believe()
+        self.believe()
         return self.space.representable(x)
 
     def climb_softly(self, starts: int = STARTS) -> None:
@@ -132,13 +142,15 @@ class Attack:
         Where a unit differs by almost a constant, the difference is almost a step, whose gradient does not say where it rises.
         """
         if self.modules:
-            self._ascend(self.space.random(min(starts, self._many()), self.rng), _each, 0.5, len(SHARES), 0.9, SHARES)
-            self._believe()
+            self._ascend(self.space.random(min(starts, self.many), self.rng), _each, 0.5, len(SHARES), 0.9, SHARES)
+            self.believe()
 
     def _ascend(self, x: Tensor, objective: Objective, reach: float, steps: int, less: float = 0.8, shares: Sequence[float] = ()) -> Tensor:
         """Steps along the gradient's signs, the first one this share of the box, inside of it, with relus softened by shares."""
         width = self.space.high - self.space.low
         for k in range(steps):
+            if self.until < math.inf and time.monotonic() >= self.until:
+                break
             with Softened(shares[k]) if shares else nullcontext():
                 gradient = self._gradient(x, objective)
             x = x + gradient.sign() * width * (reach * less**k)
@@ -176,24 +188,39 @@ class Attack:
         near = np.maximum(add_down(f.lo, -g.hi), add_down(g.lo, -f.hi))
         return max(0.0, float(near.max(initial=0.0)))
 
-    def _many(self) -> int:
+    @cached_property
+    def many(self) -> int:
+        """Points executed at once."""
         return max(1, NUMBERS // max(1, *(math.prod(int(d or 1) for d in v.shape) for graph in self.graphs for v in graph.values())))
 
     def _look(self, x: Tensor) -> None:
-        for part in torch.split(self.space.representable(x), self._many()) if self.modules else ():
+        for part in torch.split(self.space.representable(x), self.many) if self.modules else ():
             with torch.no_grad():
                 f, g = self.outputs(part)
             off = torch.nan_to_num((f - g).abs().amax(1), nan=0.0, posinf=0.0)
+            self.scale = max(self.scale, float(f.abs().amax()))
             at = int(off.argmax())
             if float(off[at]) > self.seen:
-                self.seen, self.candidate = float(off[at]), part[at]
+                self.seen, self.highest = float(off[at]), part[at]
+                self.candidate = self.highest
 
-    def _believe(self) -> None:
-        if self.candidate is not self.point:
-            near = self.certified(self.candidate)
-            if near > self.best:
-                self.best, self.point = near, self.candidate
-            self.candidate = self.point
+    def believe(self) -> None:
+        if self.candidate is self.point or (self.until < math.inf and time.monotonic() + self.cost > self.until):
+            return
+        began = time.monotonic()
+        self.trust(self.certified(self.candidate), self.candidate)
+        self.cost = time.monotonic() - began
+        self.candidate = self.point
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether some of what was seen at `highest`, more than rounding, is lost in intervals, as it is in deep networks."""
+        return max(self.best * CLOSE, NOISE * self.scale) < self.seen
+
+    def trust(self, near: float, point: Tensor) -> None:
+        """`near` is certified to be reached at the point."""
+        if near > self.best:
+            self.best, self.point = near, point
 
     def _gradient(self, x: Tensor, objective: Objective) -> Tensor:
         with torch.enable_grad():

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lumpnet.api import Network
-from lumpnet.audit.api import Audit, common
+from lumpnet.audit.result import Audit
 from lumpnet.domain import Domain
 from lumpnet.evidence.smt import within
+from lumpnet.executing import common
+from lumpnet.network import Network
 from lumpnet.verdict import Proved, Refuted, Unknown, Verdict
 
 MARGIN = 1e-9

@@ -4,7 +4,7 @@ Boxes are taken worst first, many at a time. A box whose bound is no larger than
 goal is done. From the others is cut off what the linear bounds exclude: where an
 output's bound is `t` above the goal and its coefficient of input j is a, the goal
 can be passed only within `t / |a|` of the better end of j. What is left is halved along
-the input that moves the bounds most.
+the input that moves the bounds most. Where the inputs are many, operands of relus are cut instead (`phases`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lumpnet.bounds.relaxed.program import Evaluation, Program, evaluate, upper
+from lumpnet.audit.phases import Phases, parts, phases
+from lumpnet.bounds.relaxed.allowance import Allowance
+from lumpnet.bounds.relaxed.program import ELEMENTS, Evaluation, Program, evaluate, upper
 
 BATCH = 32
 """Boxes split at once by each job: more do not stay in a cache."""
@@ -29,8 +31,13 @@ HELD = 1 << 19
 """Numbers at the corners of so many boxes for each value at once."""
 STEPS = 8
 """Steps that the attack climbs from what a round has found, where the lower end is half of the answer."""
+MANY = 64
+"""Where inputs are as wide together as more than this of the widest they are not halved, but regions made."""
 CLOSE = 1.02
 """Without a goal the search ends when the ends of the interval are this close."""
+
+Known = dict[int, tuple[Tensor, Tensor]]
+"""Bounds (N, n) of values."""
 
 
 @dataclass(eq=False)
@@ -38,7 +45,8 @@ class Boxes:
     """N boxes: ends of the flat inputs (N, n), bounds of the signed outputs (N, r), and bounds of values known inside.
 
     `linear` (N, r) are the bounds that linear functions with the coefficients `slopes` (N, r, n) give, `loose` (N, r, n) what the relaxations
-    add to them, dealt out to the inputs by their share in the width of what was relaxed.
+    add to them, dealt out to the inputs by their share in the width of what was relaxed. Regions (`phases`) have bounds of one signed output only, number
+    `row` (-1: bounds of all), a `cut` (N, 3), and multipliers `pulls` of operands.
     """
 
     low: Tensor
@@ -47,21 +55,29 @@ class Boxes:
     linear: Tensor
     slopes: Tensor
     loose: Tensor
-    known: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    row: Tensor
+    cut: Tensor
+    known: Known = field(default_factory=dict)
+    pulls: dict[int, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.low)
 
     @property
     def worst(self) -> Tensor:
-        return self.bound.amax(1)
+        """(N,), and infinite where a bound is no number."""
+        return torch.where(self.bound.isnan(), math.inf, self.bound).amax(1)
 
     def take(self, at: Tensor) -> Boxes:
         fields: dict[str, Any] = {name: getattr(self, name)[at] for name in FIELDS}
-        return Boxes(**fields, known={k: (a[at], b[at]) for k, (a, b) in self.known.items()})
+        return Boxes(**fields, known=taken(self.known, at), pulls={k: c[at] for k, c in self.pulls.items()})
 
 
-FIELDS = ("low", "high", "bound", "linear", "slopes", "loose")
+FIELDS = ("low", "high", "bound", "linear", "slopes", "loose", "row", "cut")
+
+
+def taken(known: Known, at: Tensor | slice) -> Known:
+    return {k: (a[at], b[at]) for k, (a, b) in known.items()}
 
 
 def joined(parts: Sequence[Boxes]) -> Boxes:
@@ -69,7 +85,61 @@ def joined(parts: Sequence[Boxes]) -> Boxes:
     keys = set.intersection(*(set(p.known) for p in parts))
     known = {k: (torch.cat([p.known[k][0] for p in parts]), torch.cat([p.known[k][1] for p in parts])) for k in keys}
     fields: dict[str, Any] = {name: torch.cat([getattr(p, name) for p in parts]) for name in FIELDS}
-    return Boxes(**fields, known=known)
+    pulls = {k: torch.cat([p.pulls[k] for p in parts]) for k in set.intersection(*(set(p.pulls) for p in parts))}
+    return Boxes(**fields, known=known, pulls=pulls)
+
+
+class Waiting:
+    """Boxes that are not done, as rows of tensors that grow by doubling: of very many only few are taken and put at a time."""
+
+    def __init__(self, boxes: Boxes):
+        self.rows = boxes.take(torch.arange(len(boxes)))
+        self.worst = boxes.worst.clone()
+        """Of each row; a free one has -inf."""
+
+    def __len__(self) -> int:
+        return int((self.worst > -math.inf).sum())
+
+    @property
+    def top(self) -> float:
+        return max(0.0, float(self.worst.max()))
+
+    def drop(self, bar: float) -> float:
+        """Lets go those with no more than the bar; the largest bound of these, or 0."""
+        done = self.worst <= bar
+        most = float(self.worst[done].max()) if bool(done.any()) else 0.0
+        self.worst[done] = -math.inf
+        return max(0.0, most)
+
+    def pop(self, count: int) -> Boxes:
+        """The worst ones, the worst first."""
+        at = torch.topk(self.worst, min(count, len(self))).indices
+        chosen = self.rows.take(at)
+        self.worst[at] = -math.inf
+        return chosen
+
+    def put(self, boxes: Boxes) -> None:
+        if not len(boxes):
+            return
+        if not len(self):  # bounds may be of other outputs than before
+            self.rows, self.worst = boxes.take(torch.arange(len(boxes))), boxes.worst.clone()
+            return
+        free = torch.nonzero(self.worst == -math.inf)[: len(boxes), 0]
+        if len(free) < len(boxes):
+            more = max(len(boxes), len(self.worst))
+            self.rows = self.rows.take(torch.arange(len(self.worst) + more).clamp(max=len(self.worst) - 1))
+            self.worst = torch.cat([self.worst, torch.full((more,), -math.inf, dtype=self.worst.dtype)])
+            free = torch.nonzero(self.worst == -math.inf)[: len(boxes), 0]
+        self.worst[free] = boxes.worst
+        for name in FIELDS:
+            getattr(self.rows, name)[free] = getattr(boxes, name)
+        for mine, theirs in ((self.rows.known, boxes.known), (self.rows.pulls, boxes.pulls)):
+            for key in set(mine) - set(theirs):
+                del mine[key]
+        for k, (low, high) in self.rows.known.items():
+            low[free], high[free] = boxes.known[k]
+        for k, c in self.rows.pulls.items():
+            c[free] = boxes.pulls[k]
 
 
 @dataclass(eq=False)
@@ -98,6 +168,8 @@ class Search:
         self.rows = rows
         self.together = max(HELD // program.held, BATCH // 2) if program.held else 2 * BATCH
         self.steps = STEPS if goal is None else 0
+        self.many = max(1, ELEMENTS // max(node.size for node in program.nodes)) if program.many else 2 * max(node.size for node in program.nodes)
+        self.phases: Phases | None = None
 
     def run(self, low: Tensor, high: Tensor, seconds: float = 60.0, progress: Callable[[State], None] | None = None) -> State:
         """low, high: (n,), all inputs in a row. Raises `NoBound` where not even the whole box has a bound."""
@@ -105,74 +177,98 @@ class Search:
         with single_threaded(), torch.no_grad():
             if not self.targets:
                 return State(0.0, 0.0, (low + high) / 2)
+            self.phases = phases(self.program) if float((high - low).sum()) > MANY * float((high - low).max()) else None
             first = self.bounded(low[None], high[None], {})
             lower, witness = self.attack(torch.cat([corners(first), low[None], high[None]]), self.steps)
             state = State(float(first.worst.max()), lower, witness, 1)
-            waiting = first
+            waiting = Waiting(first)
             finished = 0.0
             with _workers(self.jobs) as work:
                 while True:
+                    bar = self._bar(state)
+                    finished = max(finished, waiting.drop(bar))
+                    state.upper = max(finished, waiting.top, state.lower)
                     state.seconds, state.open = time.monotonic() - began, len(waiting)
                     if progress is not None:
                         progress(state)
-                    bar = self._bar(state)
-                    done = waiting.worst <= bar
-                    finished = max(finished, float(waiting.worst[done].max()) if bool(done.any()) else 0.0)
-                    waiting = waiting.take(torch.nonzero(~done)[:, 0])
-                    state.upper = max(finished, float(waiting.worst.max()) if len(waiting) else 0.0, state.lower)
-                    if not len(waiting) or state.seconds >= seconds or state.boxes >= self.most or (self.goal is not None and state.lower > self.goal):
+                    if not state.open or state.seconds >= seconds or state.boxes >= self.most or (self.goal is not None and state.lower > self.goal):
                         return state
-                    order = torch.argsort(waiting.worst, descending=True)
-                    count = min(len(order), BATCH * self.jobs)
-                    chosen, rest = order[:count], order[count:]
-                    parts = [waiting.take(c) for c in torch.chunk(chosen, self.jobs)]
+                    chosen = waiting.pop(BATCH * self.jobs)
+                    parts = [chosen.take(c) for c in torch.chunk(torch.arange(len(chosen)), self.jobs)]
                     found = work(lambda part, bar=bar: self.children(part, bar), parts)
                     finished = max(finished, bar)  # what the children leave out is known to be at most the bar
                     state.boxes += sum(map(len, found))
                     best, at = self.attack(torch.cat([corners(b) for b in found]), self.steps)
                     if best > state.lower:
                         state.lower, state.witness = best, at
-                    waiting = joined([waiting.take(rest), *found])
+                    for part in found:
+                        waiting.put(part)
+
+    def attained(self, point: Tensor, allowance: Allowance) -> float:
+        """A number that an output reaches at a point (n,): bounds of the point alone, in which errors meet, as intervals do not let them. Raises `NoBound`."""
+        with single_threaded(), torch.no_grad():
+            found = evaluate(self.program, self.ends(point[None], point[None]), allowance=allowance)
+            return max(0.0, -float(self.outputs(found)[0].min()))
 
     def _bar(self, state: State) -> float:
         """Boxes with no more than this are done."""
         return self.goal if self.goal is not None else state.lower * CLOSE
 
-    def bounded(self, low: Tensor, high: Tensor, known: dict[int, tuple[Tensor, Tensor]]) -> Boxes:
+    def bounded(self, low: Tensor, high: Tensor, known: Known) -> Boxes:
         """Boxes with bounds; `known` are bounds that hold on larger ones."""
-        parts = []
+        bounded = []
         for b in range(0, len(low), self.together):
             least, most = low[b : b + self.together], high[b : b + self.together]
-            ends = zip(torch.split(least, self.sizes, 1), torch.split(most, self.sizes, 1), strict=True)
-            found = evaluate(self.program, list(ends), {k: (x[b : b + self.together], y[b : b + self.together]) for k, (x, y) in known.items()})
-            parts.append(Boxes(least, most, *self.outputs(found), found.refined))
-        return joined(parts)
+            found = evaluate(self.program, self.ends(least, most), taken(known, slice(b, b + self.together)), allowance=self.allowance())
+            known_now = found.refined if self.phases is None else {k: found.bounds[k] for k in self.phases.operands}
+            bounded.append(Boxes(least, most, *self.outputs(found), torch.full((len(least),), -1), torch.zeros(len(least), 3, dtype=torch.float64), known_now))
+        return joined(bounded)
+
+    def ends(self, low: Tensor, high: Tensor) -> list[tuple[Tensor, Tensor]]:
+        return list(zip(torch.split(low, self.sizes, 1), torch.split(high, self.sizes, 1), strict=True))
+
+    def allowance(self) -> Allowance:
+        """Of one evaluation."""
+        return Allowance()
 
     def outputs(self, found: Evaluation) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """`bound`, `linear`, `slopes` and `loose` of `Boxes`."""
+        """`bound`, `linear`, `slopes` and `loose` of `Boxes`: where time is up, intervals and no slopes."""
         bounds, linear, coefficients, loose = [], [], [], []
         for target in self.targets:
-            n, batch = self.program.nodes[target].size, len(found.bounds[target][0])
-            eye = torch.eye(n, dtype=torch.float64)
-            signed = torch.cat([eye, -eye])
-            signed = signed if self.rows is None else signed[self.rows]
-            answer = upper(self.program, found, target, signed.expand(batch, *signed.shape), loose=True)
+            signed, batch = self.signed(target), len(found.bounds[target][0])
             low, high = found.bounds[target]
             plain = torch.cat([high, -low], dim=1)
-            linear.append(answer.linear)
-            bounds.append(torch.minimum(answer.bound, plain if self.rows is None else plain[:, self.rows]))
-            zeros = [torch.zeros(batch, len(signed), size, dtype=torch.float64) for size in self.sizes]
-            coefficients.append(torch.cat([answer.coefficients.get(i, z) for i, z in zip(self.program.inputs, zeros, strict=True)], dim=2))
-            way = torch.zeros(batch, len(signed), sum(self.sizes), dtype=torch.float64)
-            for number, gap in answer.loose.items():
-                reach = [found.reach[p] for p in self.program.nodes[number].parents if p in found.reach]
-                if reach:
-                    way = way + torch.matmul(gap, reach[-1])
-            loose.append(way)
+            plain = plain if self.rows is None else plain[:, self.rows]
+            for rows, interval in zip(torch.split(signed, self.many), torch.split(plain, self.many, 1), strict=True):
+                slopes, way = (torch.zeros(batch, len(rows), sum(self.sizes), dtype=torch.float64) for _ in range(2))
+                coefficients.append(slopes)
+                loose.append(way)
+                if found.allowance.over:
+                    found.allowance.left += batch * len(rows)
+                    bounds.append(interval)
+                    linear.append(torch.full_like(interval, math.inf))
+                    continue
+                answer = upper(self.program, found, target, rows.expand(batch, *rows.shape), passing=not self.program.many)
+                linear.append(answer.linear)
+                bounds.append(torch.minimum(answer.bound, interval))
+                zeros = [torch.zeros(batch, len(rows), size, dtype=torch.float64) for size in self.sizes]
+                torch.cat([answer.coefficients.get(i, z) for i, z in zip(self.program.inputs, zeros, strict=True)], 2, out=slopes)
+                for number, a in answer.passed.items():
+                    reach = [found.reach[p] for p in self.program.nodes[number].parents if p in found.reach]
+                    if reach:
+                        way += torch.matmul(a.abs() * found.gaps[number][:, None], reach[-1])
         return torch.cat(bounds, 1), torch.cat(linear, 1), torch.cat(coefficients, 1), torch.cat(loose, 1)
 
+    def signed(self, target: int) -> Tensor:
+        """The outputs and their negatives, as rows of this value."""
+        eye = torch.eye(self.program.nodes[target].size, dtype=torch.float64)
+        signed = torch.cat([eye, -eye])
+        return signed if self.rows is None else signed[self.rows]
+
     def children(self, boxes: Boxes, bar: float) -> Boxes:
-        """Both halves of what is left of each box."""
+        """Both halves of what is left of each box, or parts of each region."""
+        if self.phases is not None:
+            return self.regions(boxes, bar)
         low, high = cut(boxes, bar)
         at = self.split(boxes, low, high, bar)[:, None]
         below, above = low.gather(1, at), high.gather(1, at)
@@ -181,6 +277,40 @@ class Search:
         found = self.bounded(*halves, {k: (torch.cat([a, a]), torch.cat([b, b])) for k, (a, b) in boxes.known.items()})
         found.bound = torch.minimum(found.bound, torch.cat([boxes.bound, boxes.bound]))
         return found
+
+    def regions(self, boxes: Boxes, bar: float) -> Boxes:
+        """Of a box a region for every output above the bar, of a region its parts; both halves where there is nothing to cut."""
+        assert self.phases is not None
+        if bool((boxes.row < 0).all()):
+            at, row = (boxes.bound > bar).nonzero(as_tuple=True)
+            zeros = {k: torch.zeros_like(boxes.known[k][0][at]) for k in self.phases.cuts}
+            return self.region(boxes.low[at], boxes.high[at], taken(boxes.known, at), row, zeros, boxes.bound[at, row], bar, False)
+        whole = boxes.take(torch.nonzero(boxes.cut[:, 0] < 0)[:, 0])
+        known, at = parts(boxes.known, boxes.cut, self.phases.cuts)
+        of = boxes.take(at)
+        low, high = whole.low, whole.high
+        by = self.split(whole, low, high, bar)[:, None]
+        middle = torch.clamp(low / 2 + high / 2, low, high).gather(1, by)
+        low, high = torch.cat([of.low, low, low.scatter(1, by, middle)]), torch.cat([of.high, high.scatter(1, by, middle), high])
+        of = joined([of, whole, whole])
+        known = {k: (torch.cat([a, *[whole.known[k][0]] * 2]), torch.cat([b, *[whole.known[k][1]] * 2])) for k, (a, b) in known.items()}
+        return self.region(low, high, known, of.row, of.pulls, of.bound[:, 0], bar, len(whole) > 0)
+
+    def region(self, low: Tensor, high: Tensor, known: Known, row: Tensor, pulls: dict[int, Tensor], bound: Tensor, bar: float, refine: bool) -> Boxes:
+        """Regions with bounds, no larger than these. What is known of operands is refined where boxes were halved: multipliers gain more for their time."""
+        assert self.phases is not None
+        if len(low) > self.together:
+            each = [slice(b, b + self.together) for b in range(0, len(low), self.together)]
+            some = [(low[b], high[b], taken(known, b), row[b], {k: c[b] for k, c in pulls.items()}, bound[b], bar, refine) for b in each]
+            return joined([self.region(*given) for given in some])
+        found = evaluate(self.program, self.ends(low, high), known, refine)
+        answer, pulls = self.phases.tightened(found, self.signed(self.phases.target)[row], pulls, bar)
+        empty = torch.stack([(a > b).any(1) for a, b in found.bounds]).any(0)
+        best = torch.where(empty, -math.inf, torch.minimum(answer.bound[:, 0], bound))[:, None]
+        zeros = [torch.zeros(len(low), 1, size, dtype=torch.float64) for size in self.sizes]
+        slopes = torch.cat([answer.coefficients.get(i, z) for i, z in zip(self.program.inputs, zeros, strict=True)], dim=2)
+        known = {k: found.bounds[k] for k in self.phases.operands}
+        return Boxes(low, high, best, answer.linear, slopes, torch.zeros(len(low), 1, 1), row, self.phases.cut(found, answer), known, pulls)
 
     def split(self, boxes: Boxes, low: Tensor, high: Tensor, bar: float) -> Tensor:
         """The input along which the bounds above the bar change most."""

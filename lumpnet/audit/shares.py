@@ -8,6 +8,8 @@ An explanation and no bound: nothing certified depends on it.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 
 import torch
@@ -17,15 +19,22 @@ from lumpnet.bounds.relaxed import Evaluation, Program
 from lumpnet.bounds.relaxed.maps import Diagonal, Gather, Map
 from lumpnet.bounds.relaxed.program import Affine, Nonlinear
 
-ROWS, LARGEST = 1 << 22, 1 << 28
+ROWS, LARGEST = 1 << 19, 1 << 28
 """Entries of a matrix held at once, and of the largest that is written out."""
 Parts = dict[str, list[Tensor]]
 """Operator -> what the entries of its values add, one tensor for each place where it differs."""
 
 
-def shares(program: Program, found: Evaluation, target: int, row: Tensor) -> Parts:
-    """Of the bound above `row` (n,) of a value, on the first box."""
-    return _Following(program, found).down(target, row)
+def shares(program: Program, found: Evaluation, target: int, row: Tensor, end: float = math.inf) -> Parts:
+    """Of the bound above `row` (n,) of a value, on the first box; none where `end` passes, as `time.monotonic()` tells."""
+    try:
+        return _Following(program, found, end).down(target, row)
+    except _Late:
+        return {}
+
+
+class _Late(Exception):
+    """Time is up."""
 
 
 def deviations(program: Program) -> set[int]:
@@ -39,7 +48,8 @@ def deviations(program: Program) -> set[int]:
 
 
 class _Following:
-    def __init__(self, program: Program, found: Evaluation):
+    def __init__(self, program: Program, found: Evaluation, end: float):
+        self.end = end
         self.program, self.found, self.within = program, found, deviations(program)
         self.parts: Parts = {}
         self.slopes: dict[int, Tensor] = {}
@@ -68,7 +78,7 @@ class _Following:
         for k, (parent, operator) in enumerate(zip(node.parents, node.maps, strict=True)):
             if _residual(node, k):
                 middle, half = self._centred(parent)
-                self._adds(node, a * operator.apply(middle) + a.abs() * _magnitudes(operator, half, a != 0))
+                self._adds(node, a * operator.apply(middle) + a.abs() * self._magnitudes(operator, half, a != 0))
             elif parent in self.within:
                 b = operator.back(a[None])[0]
                 self.slopes[parent] = self.slopes[parent] + b if parent in self.slopes else b
@@ -95,7 +105,7 @@ class _Following:
         if not bool(blame.any()):
             return
         chosen = [(k, p, m) for k, (p, m) in enumerate(zip(node.parents, node.maps, strict=True)) if _residual(node, k) or p in self.within]
-        terms = [(k, p, m, _magnitudes(m, self._most(p), blame > 0) if _residual(node, k) else m.absolute(self._most(p))) for k, p, m in chosen]
+        terms = [(k, p, m, self._magnitudes(m, self._most(p), blame > 0) if _residual(node, k) else m.absolute(self._most(p))) for k, p, m in chosen]
         whole = sum((size for *_, size in terms), node.bias.abs() if node.bias_residual else torch.zeros(node.size, dtype=torch.float64))
         per = torch.where(whole > 0, blame / whole.clamp(min=1e-300), 0.0)
         if node.bias_residual:
@@ -134,6 +144,17 @@ class _Following:
         low, high = self.found.bounds[number]
         return torch.maximum(low[0].abs(), high[0].abs())
 
+    def _magnitudes(self, operator: Map, x: Tensor, wanted: Tensor) -> Tensor:
+        """`|W| x` in the wanted rows, 0 in the others: of what is left of differences, where `absolute` is what was subtracted."""
+        if isinstance(operator, Gather | Diagonal) or operator.n_in * operator.n_out > LARGEST:
+            return operator.absolute(x) * wanted
+        out = torch.zeros(operator.n_out, dtype=torch.float64)
+        for index in torch.split(torch.nonzero(wanted)[:, 0], max(1, ROWS // operator.n_in)):
+            if self.end < math.inf and time.monotonic() >= self.end:
+                raise _Late
+            out[index] = operator.rows(index).abs() @ x
+        return out
+
     def _centred(self, number: int) -> tuple[Tensor, Tensor]:
         low, high = self.found.bounds[number]
         return (low[0] + high[0]) / 2, (high[0] - low[0]) / 2
@@ -141,16 +162,6 @@ class _Following:
 
 def _residual(node: Affine, k: int) -> bool:
     return bool(node.residual and node.residual[k])
-
-
-def _magnitudes(operator: Map, x: Tensor, wanted: Tensor) -> Tensor:
-    """`|W| x` in the wanted rows, 0 in the others: of what is left of differences, where `absolute` is what was subtracted."""
-    if isinstance(operator, Gather | Diagonal) or operator.n_in * operator.n_out > LARGEST:
-        return operator.absolute(x) * wanted
-    out = torch.zeros(operator.n_out, dtype=torch.float64)
-    for index in torch.split(torch.nonzero(wanted)[:, 0], max(1, ROWS // operator.n_in)):
-        out[index] = operator.rows(index).abs() @ x
-    return out
 
 
 def _turned(operator: Map, x: Tensor) -> Tensor:

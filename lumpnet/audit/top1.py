@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from lumpnet.audit.attack import Attack
-from lumpnet.bounds.relaxed import Program, evaluate, tape, upper
+from lumpnet.bounds.relaxed import Allowance, Program, evaluate, tape, upper
 from lumpnet.bounds.relaxed.program import Input, Node, plain
 from lumpnet.errors import DomainError, NoBound
 from lumpnet.ir import Graph
@@ -98,7 +98,7 @@ def _same(attack: Attack, deadline: float) -> Top1:
             return Top1("unknown", f"time is up: class {winner} is not certified on all of the domain")
         batch, waiting = waiting[-count:], waiting[:-count]
         low, high = (torch.stack(side) for side in zip(*batch, strict=True))
-        open_, influence = _open(programs, rows, space.sizes, low, high)
+        open_, influence = _open(programs, rows, space.sizes, low, high, deadline)
         per = (time.monotonic() - began) / len(batch)
         low, high, influence = low[open_], high[open_], influence[open_]
         if (found := _tells_apart(attack, low / 2 + high / 2)) is not None:
@@ -111,11 +111,11 @@ def _same(attack: Attack, deadline: float) -> Top1:
     return Top1("same", classes=(winner, winner))
 
 
-def _open(programs: list[Program], rows: Tensor, sizes: list[int], low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+def _open(programs: list[Program], rows: Tensor, sizes: list[int], low: Tensor, high: Tensor, deadline: float) -> tuple[Tensor, Tensor]:
     """Which boxes are not decided, and how much each input moves what is not."""
     worst, influence = torch.zeros(len(low), dtype=torch.bool), torch.zeros_like(low)
     for program in programs:
-        found = evaluate(program, list(zip(torch.split(low, sizes, 1), torch.split(high, sizes, 1), strict=True)))
+        found = evaluate(program, list(zip(torch.split(low, sizes, 1), torch.split(high, sizes, 1), strict=True)), allowance=Allowance(deadline))
         target = program.outputs[0]
         assert target is not None
         answer = upper(program, found, target, rows.expand(len(low), *rows.shape))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpnet.audit.api import About, Audit, Observed
+from lumpnet.audit.result import About, Audit, Observed
 from lumpnet.bounds.relaxed import Units
 from lumpnet.figures import above, below, count
 from lumpnet.ops.sites import counted, sites
@@ -92,7 +92,7 @@ def _proofs(found: Audit) -> Iterator[str]:
         where = f"{count(found.boxes)} boxes that cover the domain" if found.boxes > 1 else "the whole domain"
         yield f"above: linear bounds of the difference on {where}, in real arithmetic with every rounding enclosed"
     if found.lower_bound > 0:
-        yield "below: interval arithmetic through both networks at the input that is shown here"
+        yield "below: what the networks compute at the input that is shown here, with every rounding enclosed"
     if found.top1 is not None and found.top1.verdict == "same":
         yield "the class: linear bounds of the scores of both networks on boxes that cover the domain, strict everywhere"
     if found.top1 is not None and found.top1.verdict == "different":
@@ -127,7 +127,8 @@ def _interval(found: Audit) -> Markup:
     observed = None if seen is None or not seen.within.any() or found.verdict == "equivalent" else float(seen.deviations[seen.within].max())
     low, top = below(found.lower_bound), "no upper bound is known" if found.upper_bound is None else f"at most {above(found.upper_bound)}"
     drawn = interval(found.lower_bound, found.upper_bound, observed, found.epsilon)
-    return section("The largest difference over the domain lies in this interval", drawn, tag("p", f"At least {low}, {top}.", class_="note"))
+    notes = [f"At least {low}, {top}.", *([f"In haste: {found.cut}."] if found.cut else [])]
+    return section("The largest difference over the domain lies in this interval", drawn, *(tag("p", note, class_="note") for note in notes))
 
 
 def _layers(about: About) -> Markup:
@@ -192,7 +193,7 @@ def _histogram(found: Audit, seen: Observed) -> Markup:
 def _worst(found: Audit, about: About | None) -> Markup | None:
     if found.witness is None or about is None:
         return None
-    lead = f"Here the difference is at least {below(found.lower_bound)}, by interval arithmetic. No input of the domain is known to be worse."
+    lead = f"Here the difference is at least {below(found.lower_bound)}, with every rounding enclosed. No input of the domain is known to be worse."
     return worst_input(found.witness, about.ends, (about.networks[0].graph, about.networks[1].graph), lead)
 
 

@@ -18,12 +18,13 @@ import numpy as np
 import torch
 
 import lumpnet
-from lumpnet.audit.api import Audit, common
 from lumpnet.audit.attack import Attack
+from lumpnet.audit.result import Audit
 from lumpnet.audit.top1 import classifier
 from lumpnet.domain import Box, Domain
 from lumpnet.errors import DomainError, LumpnetError, NoExactValue
 from lumpnet.exact import fractions
+from lumpnet.executing import common
 from lumpnet.ir import Graph, Node, Value
 from lumpnet.ops.sites import run
 from tests.audit.networks import FAMILIES, HOW, attention, box_of, changed, pair_of

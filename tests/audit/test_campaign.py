@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import lumpnet
-from lumpnet.audit.api import Audit
+from lumpnet.audit.result import Audit
 from lumpnet.audit.top1 import Top1
 from tests.audit.__main__ import command
 from tests.audit.campaign import campaign, told

@@ -100,7 +100,8 @@ def test_a_linear_bound_cuts_by_its_own_height() -> None:
     low, high = torch.tensor([[-1.0]], dtype=torch.float64), torch.tensor([[1.0]], dtype=torch.float64)
     line = torch.tensor([[10.0, 10.0]], dtype=torch.float64)
     ones = torch.ones(1, 2, 1, dtype=torch.float64)
-    begin, end = cut(Boxes(low, high, torch.tensor([[1.1, 0.0]], dtype=torch.float64), line, ones, ones), 1.0)
+    bound, none = torch.tensor([[1.1, 0.0]], dtype=torch.float64), torch.full((1,), -1)
+    begin, end = cut(Boxes(low, high, bound, line, ones, ones, none, torch.zeros(1, 3)), 1.0)
     assert begin <= -1
     assert end >= 1
 

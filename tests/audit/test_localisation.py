@@ -32,7 +32,7 @@ def networks(name: str) -> tuple[Graph, Graph]:
                 changed = tensors[node.params[role]].copy()
                 changed[::4] = 0
                 tensors[node.params[role]] = changed
-    return masked, lumpnet.reduce(lumpnet.api.Network(replace(masked, tensors=tensors))).network.graph
+    return masked, lumpnet.reduce(lumpnet.network.Network(replace(masked, tensors=tensors))).network.graph
 
 
 def planted(graph: Graph, fault: str, dice: np.random.Generator) -> tuple[Graph, str] | None:

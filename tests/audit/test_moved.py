@@ -116,7 +116,7 @@ def test_a_shuffle_is_told_from_the_columns_behind_it(rng: np.random.Generator) 
 
 
 def test_the_example_names_the_shuffle(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, str(EXAMPLES / "audit_shuffle.py"), "--seconds", "1"], capture_output=True, text=True, check=False, cwd=tmp_path)
+    done = subprocess.run([sys.executable, str(EXAMPLES / "audit_shuffle.py"), "--seconds", "20"], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     followed, wrong = done.stdout.split("columns as they were")
     assert "through: bounded" in followed

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 import lumpnet
-from lumpnet.audit.api import Audit
 from lumpnet.audit.related import related
+from lumpnet.audit.result import Audit
 from lumpnet.certificate import Certificate, Lumping, Surd, dumps
 from lumpnet.errors import CertificateError, LumpnetError
 from lumpnet.testing import FAMILIES, as_trained

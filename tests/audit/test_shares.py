@@ -9,7 +9,7 @@ import pytest
 
 import lumpnet
 from lumpnet import Box
-from lumpnet.audit.api import Source
+from lumpnet.audit.result import Source
 from lumpnet.ir import Graph
 from tests.audit.networks import HOW, box_of, pair_of
 from tests.bounds.cases import RELU, chain, linear

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import Any
@@ -13,10 +14,10 @@ import torch
 import lumpnet
 from lumpnet import Box
 from lumpnet.audit import top1 as classes
-from lumpnet.audit.api import Searching
 from lumpnet.audit.attack import Attack
 from lumpnet.audit.matching import matched
-from lumpnet.audit.search import Boxes, Search
+from lumpnet.audit.search import FIELDS, Boxes, Search, Waiting
+from lumpnet.audit.searching import Searching
 from lumpnet.bounds.relaxed import pair, tape
 from lumpnet.ir import Graph
 from tests.bounds.cases import RELU, chain, linear
@@ -111,9 +112,9 @@ def test_top1_ends_in_time(rng: np.random.Generator, monkeypatch: pytest.MonkeyP
     """64 boxes at once would take six seconds."""
     opened = classes._open
 
-    def later(programs: Any, rows: Any, sizes: Any, low: torch.Tensor, high: torch.Tensor) -> Any:
+    def later(programs: Any, rows: Any, sizes: Any, low: torch.Tensor, *rest: Any) -> Any:
         clock.passes(SLOW * len(low))
-        return opened(programs, rows, sizes, low, high)
+        return opened(programs, rows, sizes, low, *rest)
 
     monkeypatch.setattr(classes, "_open", later)
     graphs = [chain([4], linear(np.ones((2, 4)), [bias, bias])) for bias in (0.0, 0.5)]
@@ -123,3 +124,52 @@ def test_top1_ends_in_time(rng: np.random.Generator, monkeypatch: pytest.MonkeyP
     assert found.verdict == "unknown"
     assert "time is up" in found.reason
     assert time.monotonic() - began < 2.6
+
+
+def test_waiting_boxes_are_those_of_a_list(rng: np.random.Generator) -> None:
+    """Put, taken worst first and let go, some thousand times: the same boxes with all that belongs to them, whatever rows are used again."""
+
+    def boxes(n: int, keys: list[int]) -> Boxes:
+        bound = torch.from_numpy(rng.choice([0.0, 1.0, rng.random(), math.inf], size=(n, 2)) if rng.random() < 0.3 else rng.random((n, 2)))
+        shapes = {"low": (n, 3), "high": (n, 3), "linear": (n, 2), "slopes": (n, 2, 3), "loose": (n, 1, 1), "cut": (n, 3)}
+        some = {k: torch.from_numpy(rng.random((n, 4))) for k in keys}
+        known = {k: (v, v + 1) for k, v in some.items()}
+        numbers = {name: torch.from_numpy(rng.random(shape)) for name, shape in shapes.items()}
+        return Boxes(bound=bound, row=torch.arange(n), known=known, pulls={k: -v for k, v in some.items()}, **numbers)
+
+    def each(given: Boxes, keys: set[int]) -> list[tuple[float, ...]]:
+        rows = [torch.cat([getattr(given, name)[j].reshape(-1).double() for name in FIELDS]) for j in range(len(given))]
+        more = [torch.cat([torch.cat([given.known[k][0][j], given.known[k][1][j], given.pulls[k][j]]) for k in sorted(keys)]) for j in range(len(given))]
+        return [tuple(torch.cat(pair).tolist()) for pair in zip(rows, more, strict=True)]
+
+    first = boxes(1, [5, 7, 9])
+    waiting, listed, keys = Waiting(first), each(first, {5}), {5}
+    for _ in range(1000):
+        new = boxes(int(rng.integers(0, 9)), [5, *rng.choice([7, 9, 11], 2).tolist()])
+        waiting.put(new)
+        listed += each(new, keys)
+        taken = waiting.pop(int(rng.integers(1, 8)))
+        assert (taken.worst[1:] <= taken.worst[:-1]).all()
+        gone = each(taken, keys)
+        assert all(max(t[6:8]) >= max((max(x[6:8]) for x in set(listed) - set(gone)), default=0) for t in gone)
+        for one in gone:
+            listed.remove(one)
+        bar = float(rng.random() * rng.choice([0.1, 0.9]))
+        done = [max(x[6:8]) for x in listed if max(x[6:8]) <= bar]
+        assert waiting.drop(bar) == max(done, default=0.0)
+        listed = [x for x in listed if max(x[6:8]) > bar]
+        assert len(waiting) == len(listed)
+        assert waiting.top == max((max(x[6:8]) for x in listed), default=0.0)
+        if not listed:
+            waiting.put(restart := boxes(1, [5]))
+            listed = each(restart, keys)
+    waiting.drop(-1.0)
+    left = waiting.pop(len(waiting))
+    assert sorted(each(left, keys)) == sorted(listed)
+
+
+def test_what_is_no_number_is_no_small_bound() -> None:
+    one = torch.zeros(1, 1, dtype=torch.float64)
+    waiting = Waiting(Boxes(one, one, one * math.nan, one, one[None], one[None], torch.full((1,), -1), torch.zeros(1, 3, dtype=torch.float64)))
+    assert waiting.drop(1e300) == 0
+    assert waiting.top == math.inf

@@ -103,11 +103,19 @@ def violations(pairing: Pairing, found: Evaluation, box: int, x: Array, rng: np.
         (low, high), _ = both(pairing.program, found, target)
         out += _outside("output", truths[target], low[box].numpy(), high[box].numpy(), tolerance)
         rows = rng.normal(size=(3, truths[target].shape[1]))
-        above = upper(pairing.program, found, target, torch.from_numpy(rows).expand(len(low), *rows.shape)).bound[box].numpy()
         exact = truths[target].dtype == object
         sums = truths[target] @ (fractions(rows) if exact else rows).T
-        out += _outside("a sum", sums, np.full(3, -np.inf), above, tolerance * np.abs(rows).sum())
+        for name, pulls in (("a sum", None), ("a sum with multipliers", multipliers(pairing.program, target, len(low), 3, rng))):
+            above = upper(pairing.program, found, target, torch.from_numpy(rows).expand(len(low), *rows.shape), pulls=pulls).bound[box].numpy()
+            out += _outside(name, sums, np.full(3, -np.inf), above, tolerance * np.abs(rows).sum())
     return out
+
+
+def multipliers(program: Program, target: int, batch: int, rows: int, rng: np.random.Generator) -> dict[int, torch.Tensor]:
+    """Of some of the values below the target, of any size, many of them 0."""
+    numbers = [k for k in range(target) if rng.random() < 0.7]
+    sizes = [(batch, rows, program.nodes[k].size) for k in numbers]
+    return {k: torch.from_numpy(rng.normal(size=s) * 10.0 ** rng.integers(-3, 3) * (rng.random(s) < 0.5)) for k, s in zip(numbers, sizes, strict=True)}
 
 
 def _outside(what: str, value: Array, low: Array, high: Array, tolerance: float) -> list[str]:

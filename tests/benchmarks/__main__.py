@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 
 import lumpnet
-from lumpnet.api import Network
 from lumpnet.check import check_files
+from lumpnet.network import Network
 from lumpnet.verdict import Proved
 from tests.architectures.memory import forget, peak, resident
 from tests.benchmarks.networks import WORKLOADS, perceptron, write

@@ -41,7 +41,7 @@ def residual(redundant: bool) -> Graph:
     """ResNet-50, or one of half its width widened to twice that."""
     import torch
 
-    from lumpnet.api import lift
+    from lumpnet.network import lift
     from tests.architectures import ResNet50, widen
 
     model = widen(ResNet50(width=32), 2.0) if redundant else ResNet50()

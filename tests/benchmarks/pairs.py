@@ -22,8 +22,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from lumpnet.api import Network
-from lumpnet.audit.api import common
 from lumpnet.audit.attack import Attack
 from lumpnet.audit.matching import matched
 from lumpnet.audit.search import Search, State, single_threaded
@@ -31,7 +29,9 @@ from lumpnet.bounds.relaxed import Program, pair, tape
 from lumpnet.certificate import strict_json
 from lumpnet.domain import Box, read_domain
 from lumpnet.errors import DomainError
+from lumpnet.executing import common
 from lumpnet.ir import Graph
+from lumpnet.network import Network
 from lumpnet.testing.draft import Draft
 
 PEERS: dict[tuple[int, str], tuple[tuple[float | None, float | None], tuple[float | None, float | None]]] = {

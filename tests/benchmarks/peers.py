@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 import lumpnet
-from lumpnet.api import Network, lift
+from lumpnet.network import Network, lift
 from lumpnet.verdict import Proved
 from tests.benchmarks.networks import perceptron
 
@@ -70,7 +70,7 @@ def certify(timeout: float) -> None:
     import onnx
     from onnxsim.certify import certify as prove
 
-    from lumpnet.api import onnx_bytes
+    from lumpnet.network import onnx_bytes
 
     print(f"{'':<24}{'weights':>12}{'onnxsim certify':>40}{'lumpnet reduce':>16}{'check':>8}")
     for widths in MLPS:

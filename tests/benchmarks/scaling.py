@@ -16,9 +16,9 @@ from statistics import median
 import numpy as np
 
 import lumpnet
-from lumpnet.api import Network
 from lumpnet.check import check_files
 from lumpnet.ir import save_network
+from lumpnet.network import Network
 from lumpnet.verdict import Proved
 from tests.benchmarks.__main__ import timed
 from tests.benchmarks.networks import perceptron

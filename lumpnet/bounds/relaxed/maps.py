@@ -146,7 +146,8 @@ class Gather(Map):
 class Function(Map):
     """A linear function of torch on a batch of arrays, whose transpose torch knows: convolutions, averages.
 
-    `run(x, w)` reads the weight it is given; equal `what` means equal `run`.
+    `run(x, w)` reads the weight it is given; equal `what` means equal `run`. `turned(a, like, w)` is its transpose, for a batch shaped like `like`;
+    without one it is derived, which runs the function too.
     """
 
     run: Callable[[Tensor, Tensor | None], Tensor]
@@ -157,6 +158,7 @@ class Function(Map):
     weight: Tensor | None = None
     rel: float = 0.0
     magnitude: Tensor | None = None
+    turned: Callable[[Tensor, Tensor, Tensor | None], Tensor] | None = None
 
     def __post_init__(self) -> None:
         self.n_in, self.n_out = math.prod(self.in_shape), math.prod(self.out_shape)
@@ -173,6 +175,9 @@ class Function(Map):
 
     def back(self, a: Tensor) -> Tensor:
         flat = a.reshape(-1, *self.out_shape)
+        if self.turned is not None:
+            like = torch.zeros((), dtype=a.dtype, device=a.device).expand(len(flat), *self.in_shape)
+            return self.turned(flat, like, self.weight).reshape(*a.shape[:-1], self.n_in)
         with torch.enable_grad():
             x = torch.zeros(len(flat), *self.in_shape, dtype=a.dtype, device=a.device, requires_grad=True)
             (out,) = torch.autograd.grad(self.run(x, self.weight), x, flat)

@@ -14,7 +14,7 @@ A d that is zero whatever the input is not written at all.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -282,11 +282,12 @@ class _Pair:
         ds = [self._zero(self.nodes[z].size) if d is None else d for d, z in zip(deviations, zs, strict=True)]
         match step.kind:
             case "relu":
-                return Nonlinear(step.size, (ds[0], zs[0]), lambda x: relax.relu_difference(x[0], x[1]), unstable, _moved)
+                return Nonlinear(step.size, (ds[0], zs[0]), lambda x: relax.relu_difference(x[0], x[1]), unstable, _moved, lambda x: relax.bend(x[0], x[1]))
             case "curve":
                 assert step.site is not None
                 f, name = curve_of(step.site)
-                return Nonlinear(step.size, (ds[0], zs[0]), lambda x: relax.curve_difference(f, name, x[0], x[1]), everywhere)
+                whole, quick = (lambda x: relax.curve_difference(f, name, x[0], x[1])), (lambda x: relax.any_difference(name, x[0]))
+                return Nonlinear(step.size, (ds[0], zs[0]), whole, everywhere, quick=quick)
             case "product":
                 return Nonlinear(step.size, (ds[0], zs[0], ds[1], zs[1]), lambda x: constant(relax.product_difference(x[0], x[1], x[2], x[3]), 4), _either)
             case "softmax":
@@ -382,7 +383,7 @@ def _between(one: Map, into: Relation, two: Map | None, out: Relation) -> Map | 
                 return None
             if one.weight is not None and two.weight is not None and one.weight.shape == two.weight.shape:
                 change = one.weight - two.weight
-                return None if bool((change == 0).all()) else Function(one.run, one.in_shape, one.out_shape, one.terms, one.what, change, 1.0)
+                return None if bool((change == 0).all()) else replace(one, weight=change, rel=1.0)
     if isinstance(one, Gather) and isinstance(two, Gather) and _equal(_after(one, into), _after(out.operator, two)):
         return None
     if isinstance(one, Dense) and isinstance(two, Dense):

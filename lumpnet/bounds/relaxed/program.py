@@ -31,7 +31,8 @@ from torch import Tensor
 from lumpnet.bounds.outward import Range
 from lumpnet.bounds.registry import rule_for
 from lumpnet.bounds.relaxed import relaxations as relax
-from lumpnet.bounds.relaxed.maps import Chain, Difference, Map
+from lumpnet.bounds.relaxed.allowance import Allowance
+from lumpnet.bounds.relaxed.maps import Chain, Difference, Gather, Map
 from lumpnet.bounds.relaxed.relaxations import Bounds, Lines
 from lumpnet.bounds.relaxed.tape import Step, curve_of
 from lumpnet.errors import NoBound
@@ -40,18 +41,25 @@ U = 2.0**-53
 RAISED = 1 + 2.0**-20
 TINY = 2.0**-400
 HUGE = 2.0**300
-ELEMENTS = 1 << 24
-"""Coefficients held at once by one substitution."""
+ELEMENTS = 1 << 19
+"""Coefficients held at once by one substitution: more do not stay in a cache."""
 FEW = 64
-"""Inputs up to which `Evaluation.reach` is kept."""
+"""Inputs up to which `Evaluation.reach` is kept, and above which there are many."""
+SHALLOW = 1
+"""Layers that are a few."""
 FACED = 6
 """Inputs up to which all corners of a box are looked at."""
 ARCHED = 8
 """Inputs up to which upper bounds are convex functions, largest at a corner."""
 HELD = 1 << 18
 """Numbers at the corners of a box, for one value, at most."""
+POINTS = 1 << 12
+"""Entries of curves relaxed at once."""
 CACHED = 1 << 16
 """Numbers at corners held at once."""
+
+
+Relax = Callable[[Sequence[Bounds]], tuple[Bounds, Lines]]
 
 
 class Node:
@@ -97,14 +105,18 @@ class Affine(Node):
 class Nonlinear(Node):
     """`relax(operands)` gives an interval and lines; `refine(operands)` the entries whose operands should be known better (None: no entry).
 
-    `run(operands)` is the function itself, in floats, where it is that simple.
+    `run(operands)` is the function itself, in floats, where it is that simple. `quick` is a `relax` that is wider and takes no time, where entries
+    stand alone and the usual one takes long. `bend(operands)` is where it is not linear in the last operand, whatever the others are: the ends of one
+    stretch (None: anywhere).
     """
 
     size: int
     parents: tuple[int, ...]
-    relax: Callable[[Sequence[Bounds]], tuple[Bounds, Lines]]
+    relax: Relax
     refine: Callable[[Sequence[Bounds]], Tensor | None]
     run: Callable[[Sequence[Tensor]], Tensor] | None = None
+    bend: Callable[[Sequence[Bounds]], Bounds] | None = None
+    quick: Relax | None = None
 
 
 @dataclass(eq=False)
@@ -121,11 +133,24 @@ class Program:
         return max(Counter(parent for node in self.nodes for parent in node.parents).values(), default=0)
 
     @cached_property
+    def many(self) -> bool:
+        """Whether inputs are many."""
+        return sum(self.nodes[i].size for i in self.inputs) > FEW
+
+    @cached_property
+    def levels(self) -> list[int]:
+        """For each value how many functions that are not affine may follow one another up to it."""
+        found: list[int] = []
+        for node in self.nodes:
+            found.append(max((found[p] for p in node.parents), default=0) + isinstance(node, Nonlinear))
+        return found
+
+    @cached_property
     def held(self) -> int:
         """Numbers at the corners of a box for the largest value; 0 where there are too many for convex bounds."""
         inputs = sum(self.nodes[i].size for i in self.inputs)
         most = max(node.size for node in self.nodes) << min(inputs, ARCHED)
-        return most if inputs <= ARCHED and most <= HELD else 0
+        return most if inputs <= ARCHED and most <= HELD and not self.many else 0
 
 
 @dataclass(eq=False)
@@ -159,11 +184,14 @@ class Evaluation:
     heights: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     """At the corners (B, n, C) what a concave function below and a convex one above values are."""
     reliefs: dict[int, Relief] = field(default_factory=dict)
+    done: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+    """The entries (B, n) of a value that were substituted down to a level."""
+    allowance: Allowance = field(default_factory=Allowance)
 
 
 @dataclass(eq=False)
 class Upper:
-    """Upper bounds (B, K), the coefficients of the inputs, what each operator's residual adds to them at most, and what each relaxation does (B, K, n).
+    """Upper bounds (B, K), the coefficients of the inputs, what each residual adds to them at most, and the coefficients of nonlinear values (B, K, n).
 
     `linear` (B, K) are the bounds that these coefficients give, `heights` (B, K, C) what a convex function above is at the corners (None: there is none).
     """
@@ -171,20 +199,23 @@ class Upper:
     bound: Tensor
     coefficients: dict[int, Tensor]
     shares: dict[str, Tensor]
-    loose: dict[int, Tensor]
+    passed: dict[int, Tensor]
     linear: Tensor
     heights: Tensor | None = None
 
 
-def evaluate(program: Program, boxes: Sequence[Bounds], prior: dict[int, Bounds] | None = None, refine: bool = True) -> Evaluation:
-    """boxes: lower and upper (B, n) of every input. prior: bounds known from larger boxes. Raises `NoBound` where numbers grow too large."""
-    found = Evaluation([None] * len(program.nodes), crowd=program.crowd)  # type: ignore[list-item]
+def evaluate(
+    program: Program, boxes: Sequence[Bounds], prior: dict[int, Bounds] | None = None, refine: bool = True, allowance: Allowance | None = None
+) -> Evaluation:
+    """boxes: lower and upper (B, n) of every input. prior: bounds known from larger boxes. Raises `NoBound` where numbers grow too large, or time is up."""
+    found = Evaluation([None] * len(program.nodes), crowd=program.crowd, allowance=allowance or Allowance())  # type: ignore[list-item]
     at = dict(zip(program.inputs, boxes, strict=True))
     if sum(low.shape[1] for low, _ in boxes) <= FACED:
         found.corners = dict(zip(program.inputs, _corners(boxes), strict=True))
     if program.held:
         found.points = {k: c.transpose(1, 2) for k, c in zip(program.inputs, _corners(boxes), strict=True)}
     for number, node in enumerate(program.nodes):
+        found.allowance.check()
         if isinstance(node, Input):
             found.bounds[number] = at[number]
         elif isinstance(node, Affine):
@@ -195,7 +226,7 @@ def evaluate(program: Program, boxes: Sequence[Bounds], prior: dict[int, Bounds]
                 _refine(program, node, found)
             if found.points:
                 _heighten(program, node, found)
-            found.bounds[number], found.lines[number] = node.relax([found.bounds[p] for p in node.parents])
+            found.bounds[number], found.lines[number] = _relaxed(node, [found.bounds[p] for p in node.parents], found.allowance)
             found.sizes[number] = _line_sizes(found.lines[number], [_most(found.bounds[p]) for p in node.parents])
             found.gaps[number] = _gap(found.lines[number], [found.bounds[p] for p in node.parents])
             if found.lines[number].chord is not None and node.parents[0] in found.heights:
@@ -206,10 +237,37 @@ def evaluate(program: Program, boxes: Sequence[Bounds], prior: dict[int, Bounds]
     return found
 
 
-def upper(program: Program, found: Evaluation, target: int, rows: Tensor, trace: bool = False, loose: bool = False, peaks: Tensor | None = None) -> Upper:
+def _relaxed(node: Nonlinear, operands: Sequence[Bounds], allowance: Allowance) -> tuple[Bounds, Lines]:
+    """What takes long is relaxed some entries at a time: they stay in a cache, and where time is up the others are relaxed quickly."""
+    step = max(1, POINTS // len(operands[0][0]))
+    if node.quick is None or node.size <= step:
+        return node.relax(operands)
+    found = []
+    for k in range(0, node.size, step):
+        part = [(low[:, k : k + step], high[:, k : k + step]) for low, high in operands]
+        found.append((node.quick if allowance.over else node.relax)(part))
+    bounds, lines = zip(*found, strict=True)
+    low, high = ([None if s[0] is None else torch.cat(s, 1) for s in zip(*(getattr(line, side) for line in lines), strict=True)] for side in ("low", "high"))
+    under, over = (torch.cat([getattr(line, name) for line in lines], 1) for name in ("under", "over"))
+    return (torch.cat([b[0] for b in bounds], 1), torch.cat([b[1] for b in bounds], 1)), Lines(low, high, under, over)
+
+
+def upper(
+    program: Program,
+    found: Evaluation,
+    target: int,
+    rows: Tensor,
+    trace: bool = False,
+    passing: bool = False,
+    peaks: Tensor | None = None,
+    pulls: dict[int, Tensor] | None = None,
+    floor: int = 0,
+) -> Upper:
     """Bounds above `rows` (B, K, n) of a value, by substitution down to the inputs; integers (B, K) stand for those entries and then their negatives.
 
-    `trace` asks for shares, `loose` for what relaxations do. `peaks` (B, K) are corners: each row takes the slopes of its own.
+    `trace` asks for shares, `passing` for the coefficients of nonlinear values. `peaks` (B, K) are corners: each row takes the slopes of its own.
+    `pulls` are multipliers c (B, K, n) of values z below the target: `c z - min c z`, which is never negative, is added to the rows. Values of a
+    level below `floor` are taken for inputs.
     """
     if rows.is_floating_point():
         const = torch.zeros(rows.shape[:2], dtype=torch.float64)
@@ -218,21 +276,23 @@ def upper(program: Program, found: Evaluation, target: int, rows: Tensor, trace:
         const, slack, held = _entries(program.nodes[target], found, target, rows)
     shares: dict[str, Tensor] = {}
     ends: dict[int, Tensor] = {}
-    widths: dict[int, Tensor] = {}
+    passed: dict[int, Tensor] = {}
     relieved: dict[int, Tensor] = {}
     for number in range(target, -1, -1):
         a = held.pop(number, None)
+        if pulls is not None and number in pulls:
+            a, const, slack = _pulled(pulls[number], a, found.bounds[number], const, slack)
         if a is None:
             continue
         node = program.nodes[number]
-        if isinstance(node, Input):
+        if isinstance(node, Input) or program.levels[number] < floor:
             ends[number] = a
             continue
         if isinstance(node, Affine):
             const, slack = _through_affine(node, number, a, held, found, const, slack, shares if trace else None)
         else:
-            if loose and number in found.gaps:
-                widths[number] = a.abs() * found.gaps[number][:, None]
+            if passing:
+                passed[number] = a
             if number in found.reliefs:
                 relieved[number] = a.abs() if found.reliefs[number].both else a.clamp(min=0)
             free = _picked(found.slopes[number], peaks) if peaks is not None and number in found.slopes else None
@@ -247,7 +307,7 @@ def upper(program: Program, found: Evaluation, target: int, rows: Tensor, trace:
         const = const + _dot(a, middle) + spread
         slack = slack + (2 * a.shape[-1] + 16) * U * weight + 8 * U * const.abs()
     linear = torch.nan_to_num(const + slack * RAISED + (TINY + 4 * U * const.abs()), nan=torch.inf)
-    return Upper(linear if heights is None else torch.fmin(linear, heights.amax(2)), ends, shares, widths, linear, heights)
+    return Upper(linear if heights is None else torch.fmin(linear, heights.amax(2)), ends, shares, passed, linear, heights)
 
 
 def _at_corners(found: Evaluation, ends: dict[int, Tensor], relieved: dict[int, Tensor], const: Tensor, slack: Tensor) -> Tensor:
@@ -329,6 +389,13 @@ def _through_affine(
     return const, slack + 4 * U * const.abs()
 
 
+def _pulled(c: Tensor, a: Tensor | None, z: Bounds, const: Tensor, slack: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What is left to substitute, a + c, and `- min c z`."""
+    total, most = c if a is None else a + c, _most(z)
+    const = const - _dot(c.clamp(min=0), z[0]) - _dot(c.clamp(max=0), z[1])
+    return total, const, slack + (c.shape[-1] + 16) * U * _dot(c.abs(), most) + U * _dot(total.abs(), most) + 4 * U * const.abs()
+
+
 def _through_lines(
     node: Node, number: int, a: Tensor, held: dict[int, Tensor], found: Evaluation, const: Tensor, slack: Tensor, free: Tensor | None
 ) -> tuple[Tensor, Tensor]:
@@ -349,15 +416,44 @@ def _through_lines(
 
 
 def _refine(program: Program, node: Nonlinear, found: Evaluation) -> None:
-    """Better bounds of the operands where the node gains by them."""
+    """Better bounds of the operands where the node gains by them.
+
+    Where inputs are many: deviations after what they deviate from, and through a few layers first, as all the way only those go that are still wanted.
+    """
     wanted = node.refine([found.bounds[p] for p in node.parents])
-    if wanted is None or not bool(wanted.any()):
+    if not program.many:
+        for parent in node.parents:
+            operand = program.nodes[parent]
+            if wanted is not None and bool(wanted.any()) and isinstance(operand, Affine) and not _tight(program, operand):
+                _once(program, found, parent, wanted, 0)
         return
-    for parent in node.parents:
-        operand = program.nodes[parent]
-        if not isinstance(operand, Affine) or _tight(program, operand):
-            continue
-        found.bounds[parent] = found.refined[parent] = _rows(program, found, parent, wanted)
+    floor = max(program.levels[p] for p in node.parents) - SHALLOW
+    for at in (floor, 0) if floor > 0 and node.refine is unstable else (0,):
+        for parent in reversed(node.parents):
+            wanted = node.refine([found.bounds[p] for p in node.parents])
+            if wanted is not None and bool(wanted.any()):
+                _sharpen(program, found, parent, wanted, at)
+
+
+def _sharpen(program: Program, found: Evaluation, target: int, wanted: Tensor, floor: int) -> None:
+    """The wanted entries (B, n), each once down to a level; of what is copied from another value, those there."""
+    node = program.nodes[target]
+    if not isinstance(node, Affine) or _tight(program, node):
+        return
+    if len(node.maps) == 1 and isinstance(node.maps[0], Gather) and isinstance(program.nodes[node.parents[0]], Affine):
+        _sharpen(program, found, node.parents[0], node.maps[0].back(wanted.double()) != 0, floor)
+        found.bounds[target] = _met(_interval(node, found, target), found.bounds[target])
+        return
+    _once(program, found, target, wanted, floor)
+
+
+def _once(program: Program, found: Evaluation, target: int, wanted: Tensor, floor: int) -> None:
+    """Those of the entries that were not substituted down to this level before: another function may have asked."""
+    done = found.done.setdefault((target, floor), torch.zeros_like(wanted))
+    rest = wanted & ~done
+    if bool(rest.any()):
+        found.bounds[target] = found.refined[target] = _rows(program, found, target, rest, floor)
+        done |= rest
 
 
 def _tight(program: Program, node: Affine) -> bool:
@@ -366,8 +462,8 @@ def _tight(program: Program, node: Affine) -> bool:
     return inputs and len(set(node.parents)) == len(node.parents) and not any(isinstance(m, Chain | Difference) for m in node.maps)
 
 
-def _rows(program: Program, found: Evaluation, target: int, wanted: Tensor) -> Bounds:
-    """Bounds of the wanted entries (B, n) by substitution, the others as they are; so many rows at once as memory allows."""
+def _rows(program: Program, found: Evaluation, target: int, wanted: Tensor, floor: int = 0) -> Bounds:
+    """Bounds of the wanted entries (B, n) by substitution, the others as they are, and those for which there is no time; some rows at once."""
     low, high = (b.clone() for b in found.bounds[target])
     counts = wanted.sum(1)
     widest = max(node.size for node in program.nodes[: target + 1])
@@ -375,28 +471,31 @@ def _rows(program: Program, found: Evaluation, target: int, wanted: Tensor) -> B
     batch = len(low)
     inputs = sum(program.nodes[i].size for i in program.inputs)
     corners = next(iter(found.points.values())).shape[2] if found.points else 0
-    heights = tuple(b[..., None].expand(-1, -1, corners).clone() for b in (low, high)) if corners else ()
-    shares = torch.zeros(*low.shape, inputs, dtype=torch.float64) if inputs <= FEW else None
-    if shares is not None:
-        found.reach[target] = shares
+    flat = [b[..., None].expand(-1, -1, corners) for b in (low, high)]
+    heights, raised = tuple(h.clone() for h in found.heights.get(target, flat)) if corners else (), False
+    shares = found.reach.setdefault(target, torch.zeros(*low.shape, inputs, dtype=torch.float64)) if inputs <= FEW else None
     boxes = max(1, min(batch, ELEMENTS // (2 * widest * order.shape[1]) or 1))
     rows = max(1, ELEMENTS // (2 * widest * boxes))
     for b in range(0, batch, boxes):
-        part = _part(found, b, b + boxes)
+        part = found if boxes == batch else _part(found, b, b + boxes)
         for k in range(0, order.shape[1], rows):
+            if found.allowance.late:
+                found.allowance.left += int((counts[b : b + boxes] - k).clamp(min=0).sum())
+                break
             index = order[b : b + boxes, k : k + rows]
-            answer = upper(program, part, target, index, peaks=_peaks(program, part, target, index))
+            answer = upper(program, part, target, index, peaks=_peaks(program, part, target, index), floor=floor)
             bound, n = answer.bound, index.shape[1]
             if shares is not None:
                 spread = _spread(program, part, answer, n)
                 shares[b : b + boxes].scatter_(1, index[..., None].expand_as(spread), spread)
+            raised = bool(heights) and answer.heights is not None
             if heights and answer.heights is not None:
                 at = index[..., None].expand(-1, -1, corners)
                 heights[1][b : b + boxes].scatter_(1, at, answer.heights[:, :n])
                 heights[0][b : b + boxes].scatter_(1, at, -answer.heights[:, n:])
             high[b : b + boxes].scatter_reduce_(1, index, bound[:, :n], "amin")
             low[b : b + boxes].scatter_reduce_(1, index, -bound[:, n:], "amax")
-    if heights and answer.heights is not None:
+    if raised and heights:
         found.heights[target] = heights[0], heights[1]
     return _met((low, high), found.bounds[target])
 
@@ -562,11 +661,12 @@ def plain(step: Step, parents: tuple[int, ...]) -> Node:
         case "affine":
             return Affine(step.size, parents, step.maps, step.bias, step.off, step.origin[0])
         case "relu":
-            return Nonlinear(step.size, parents, lambda x: relax.relu(x[0]), unstable, lambda v: v[0].clamp(min=0))
+            return Nonlinear(step.size, parents, lambda x: relax.relu(x[0]), unstable, lambda v: v[0].clamp(min=0), lambda x: relax.bend(None, x[0]))
         case "curve":
             assert step.site is not None
             f, name = curve_of(step.site)
-            return Nonlinear(step.size, parents, lambda x: relax.curve(f, name, x[0]), everywhere)
+            quick = lambda x: relax.curve(f, name, x[0], 1)  # noqa: E731
+            return Nonlinear(step.size, parents, lambda x: relax.curve(f, name, x[0]), everywhere, quick=quick)
         case "product":
             return Nonlinear(step.size, parents, lambda x: relax.product(x[0], x[1]), everywhere)
     assert step.site is not None

@@ -94,6 +94,14 @@ def relu_difference(d: Bounds, z: Bounds) -> tuple[Bounds, Lines]:
     return (lo, hi), Lines([low.d, low.z], [high.d, high.z], low.offset, high.offset, chord=chord, both=True)
 
 
+def bend(d: Bounds | None, z: Bounds) -> Bounds:
+    """Where relu(z), and relu(z + d) if there is a d, are not linear: from a z below which both are 0 to one above which neither is."""
+    if d is None:
+        return torch.zeros_like(z[0]), torch.zeros_like(z[0])
+    nudge = 2 * NUDGE * (torch.maximum(d[0].abs(), d[1].abs()) + torch.maximum(z[0].abs(), z[1].abs()))
+    return -d[1].clamp(min=0) - nudge, (-d[0]).clamp(min=0) + nudge
+
+
 def _rise(dl: Tensor, du: Tensor, lz: Tensor, uz: Tensor, nudge: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The chord of the convex bound above e as a function of d: slope, offset, and its values at both ends."""
 
@@ -149,10 +157,10 @@ _PARTS = 16
 _LEAST = 2.0**-7
 
 
-def curve(f: Callable[[np.ndarray], np.ndarray], name: str, z: Bounds) -> tuple[Bounds, Lines]:
-    """Chord slope; on each of 16 parts a function with |f''| <= C is within C h^2 / 8 of its chord, so the ends of the parts bound `f - slope z`."""
+def curve(f: Callable[[np.ndarray], np.ndarray], name: str, z: Bounds, parts: int = _PARTS) -> tuple[Bounds, Lines]:
+    """Chord slope; on each part a function with |f''| <= C is within C h^2 / 8 of its chord, so the ends of the parts bound `f - slope z`."""
     low, top = z
-    points, h = _grid(low, top)
+    points, h = _grid(low, top, parts)
     values, margin = _evaluated(f, points), MARGIN * (1 + torch.maximum(low.abs(), top.abs()))
     bend = BENDS[name] * (h * h / 8) * (1 + NUDGE) + margin
     slope = torch.nan_to_num((values[..., -1] - values[..., 0]) / (top - low).clamp(min=1e-300)).clamp(-2, 2)
@@ -173,7 +181,18 @@ def curve_difference(f: Callable[[np.ndarray], np.ndarray], name: str, d: Bounds
     reach = torch.maximum(low.abs(), top.abs())
     off = BENDS[name] * h + 4 * MARGIN * (1 + reach) / h + 1e-8  # h itself is at most 1e-9 and 2^-40 of the reach too large
     least, most = SLOPES[name]
-    flat, steep = (chords.amin(-1) - off).clamp(least, most), (chords.amax(-1) + off).clamp(least, most)
+    return _sloped((chords.amin(-1) - off).clamp(least, most), (chords.amax(-1) + off).clamp(least, most), d)
+
+
+def any_difference(name: str, d: Bounds) -> tuple[Bounds, Lines]:
+    """The same without a look at the function: it has no other slopes anywhere."""
+    least, most = SLOPES[name]
+    return _sloped(torch.full_like(d[0], least), torch.full_like(d[0], most), d)
+
+
+def _sloped(flat: Tensor, steep: Tensor, d: Bounds) -> tuple[Bounds, Lines]:
+    """Lines for `e = s d` with any s from `flat` to `steep`; operands d and z."""
+    dl, du = d
 
     def above(t: Tensor) -> Tensor:
         return torch.maximum(flat * t, steep * t)
@@ -191,12 +210,12 @@ def curve_difference(f: Callable[[np.ndarray], np.ndarray], name: str, d: Bounds
     return (lo, hi), Lines([down, zero], [up, zero], under, over)
 
 
-def _grid(low: Tensor, top: Tensor) -> tuple[Tensor, Tensor]:
+def _grid(low: Tensor, top: Tensor, parts: int = _PARTS) -> tuple[Tensor, Tensor]:
     """Points from low to top, and an upper bound on the distance of neighbours."""
-    share = torch.linspace(0, 1, _PARTS + 1, dtype=torch.float64)
+    share = torch.linspace(0, 1, parts + 1, dtype=torch.float64)
     points = low[..., None] + (top - low)[..., None] * share
     points[..., 0], points[..., -1] = low, top
-    h = (top - low) / _PARTS * (1 + 1e-9) + 2.0**-40 * torch.maximum(low.abs(), top.abs()) + 1e-300
+    h = (top - low) / parts * (1 + 1e-9) + 2.0**-40 * torch.maximum(low.abs(), top.abs()) + 1e-300
     return points, h
 
 

@@ -166,9 +166,24 @@ def _linear(writer: _Writer, site: Site, xs: Sequence[int]) -> int:
 def _conv(writer: _Writer, site: Site, xs: Sequence[int]) -> int:
     weight, attrs, runner, shape = _float(site.params["weight"]), dict(site.attrs), RUNNERS[site.node.kind], _shape(site.shape)
     into, taps = writer.shape(xs[0])[0], math.prod(weight.shape[2:])
-    operator = Function(lambda x, w: runner([x], {"weight": w}, attrs), writer.shape(xs[0]), shape, max(into, shape[0]) * taps, (site.node.kind, attrs), weight)  # type: ignore[dict-item]
+    terms, what = max(into, shape[0]) * taps, (site.node.kind, attrs)
+    operator = Function(lambda x, w: runner([x], {"weight": w}, attrs), writer.shape(xs[0]), shape, terms, what, weight, turned=_turned(attrs, weight.ndim - 2))  # type: ignore[dict-item]
     bias = site.params.get("bias")
     return writer.affine([(xs[0], operator)], shape, 0.0 if bias is None else bias.astype(np.float64).reshape(-1, *[1] * (len(shape) - 1)))
+
+
+def _turned(attrs: dict[str, Any], dimensions: int) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
+    """What derives a convolution, or a transposed one, by its operand."""
+    sides = [[int(n) for n in np.broadcast_to(attrs.get(name, 0), dimensions)] for name in ("stride", "padding", "dilation", "output_padding")]
+    stride, padding, dilation, more = sides
+
+    def turned(a: Tensor, like: Tensor, weight: Tensor | None) -> Tensor:
+        whole = torch.ops.aten.convolution_backward(
+            a, like, weight, None, stride, padding, dilation, "output_padding" in attrs, more, attrs["groups"], [True, False, False]
+        )
+        return whole[0]  # type: ignore[no-any-return]
+
+    return turned
 
 
 @compiles("mean", "sum", "avg_pool", "adaptive_avg_pool")
