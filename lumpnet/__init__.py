@@ -14,19 +14,21 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from lumpnet.api import Network, Reduction, check, lift, lower, reduce
-    from lumpnet.audit.api import Audit, audit
+    from lumpnet.api import Reduction, check, reduce
+    from lumpnet.audit.api import audit
+    from lumpnet.audit.result import Audit
     from lumpnet.domain import Box
     from lumpnet.errors import LumpnetError
+    from lumpnet.network import Network, lift, lower
     from lumpnet.pruning import Pruning, prune
     from lumpnet.sweeping import Sweep, sweep
     from lumpnet.verdict import Proved, Refuted, Unknown
 
 _HOME = {
-    "Audit": "lumpnet.audit.api",
+    "Audit": "lumpnet.audit.result",
     "Box": "lumpnet.domain",
     "reduce": "lumpnet.api",
-    "Network": "lumpnet.api",
+    "Network": "lumpnet.network",
     "Reduction": "lumpnet.api",
     "Pruning": "lumpnet.pruning",
     "prune": "lumpnet.pruning",
@@ -76,7 +78,7 @@ class _Door(ModuleType):
         super().__setattr__(name, value)
 
 
-_ROOMS = {"audit": "lumpnet.audit.api", "check": "lumpnet.api", "lift": "lumpnet.api", "lower": "lumpnet.api"}
+_ROOMS = {"audit": "lumpnet.audit.api", "check": "lumpnet.api", "lift": "lumpnet.network", "lower": "lumpnet.network"}
 sys.modules[__name__].__class__ = _Door
 
 

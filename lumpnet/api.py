@@ -7,45 +7,38 @@ certificate and reports what the independent checker said of them.
 from __future__ import annotations
 
 import hashlib
-import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lumpnet.bounds import CLAIM, Deviation, Executed, Moved, apart, claimed_box, executed, execution_dtype, moved
+from lumpnet.bounds import Deviation, Moved, execution_dtype, moved
 from lumpnet.certificate import Certificate, Effect, Moves, dumps, loads
 from lumpnet.check import check_files
-from lumpnet.check.files import NetworkFile, read_network_file
-from lumpnet.check.graph import KEY, read_graph
-from lumpnet.check.outcome import Unsure
-from lumpnet.check.rules import KINDS
 from lumpnet.check.run import check_read
-from lumpnet.domain import Box, Domain, boxes
-from lumpnet.errors import FileError, LiftError, LumpnetError
-from lumpnet.ir import FLOATS, Graph, graph_of, link_whole, network_bytes, network_chunks, write_whole
-from lumpnet.lift.files import FOREIGN, foreign, network_file_of, refuse_weights
+from lumpnet.domain import Domain, boxes
+from lumpnet.executing import AsExecuted, as_executed, common
+from lumpnet.ir import Graph, write_whole
+from lumpnet.lift.files import FOREIGN
 from lumpnet.lump.relaxed import Goal, points, relax
+from lumpnet.network import ONNX, Network, as_network, batches, beside, file_of, lower, onnx_bytes, read_whole
 from lumpnet.quotient import certificate as claim
 from lumpnet.quotient import plan
-from lumpnet.quotient.explain import Size, measure, pinned, removed
+from lumpnet.quotient.explain import measure, pinned, removed, size_lines, sizes
 from lumpnet.quotient.plan import settled
 from lumpnet.quotient.refit import refitted
+from lumpnet.shown import Shown
 from lumpnet.verdict import Proved, Refuted, Unknown, Verdict, word
 
 if TYPE_CHECKING:
     import torch
 
-    from lumpnet.evidence.executing import Difference
-
 LIFT, LIFT_ONNX = "torch-1", "onnx-1"
 """Versions of the lifts: annotations of the certificate, so that a later lift can tell difference from disagreement."""
-
-ONNX = ".onnx"
 
 Progress = Callable[[str], None]
 
@@ -55,96 +48,10 @@ def _quiet(text: str) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
-    """A lifted network: the graph, and the network file it was read from, if it was."""
-
-    graph: Graph
-    file: NetworkFile | None = None
-    scratch: tempfile.TemporaryDirectory[str] | None = None
-    """The folder of `file`, if it is there for this object only."""
-
-    @property
-    def data(self) -> bytes:
-        """The bytes of the network file."""
-        return network_bytes(self.graph) if self.file is None else self.file.data.tobytes()
-
-    @cached_property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.data).hexdigest() if self.file is None else self.file.sha256
-
-    @cached_property
-    def size(self) -> Size:
-        return measure(self.graph)
-
-    def save(self, path: str | Path) -> None:
-        """Write the network file. Raises `FileError`."""
-        if self.file is None:
-            write_whole(path, network_chunks(self.graph))
-        elif self.scratch is None or not link_whole(self.file.where, path):
-            write_whole(path, [self.file.data.data])
-
-    def filed(self, folder: str | Path | None = None) -> Network:
-        """This network in a file: as it was read, or else written into a scratch folder inside `folder` and read again."""
-        if self.file is not None:
-            return self
-        try:
-            scratch = tempfile.TemporaryDirectory(prefix=".lumpnet-", dir=folder)
-        except OSError as error:
-            raise FileError(str(folder), f"cannot write here ({error.strerror})", "a writable folder", "another output path") from error
-        path = Path(scratch.name) / "network.safetensors"
-        write_whole(path, network_chunks(self.graph))
-        return replace(_load(path), scratch=scratch)
-
-    @staticmethod
-    def load(path: str | Path) -> Network:
-        """Read a network file, once the checker's strict reader has found it well formed; nothing in it is executed.
-
-        The tensors stay in the file, which is mapped: do not write into it meanwhile.
-        A `.pt2` or `.onnx` file is lifted in a child process with limits, and
-        the network file that it answers is read in the same way. Raises
-        `FileError`, `GraphError`, `LiftError`. Operators the checker has no rule
-        for may pass.
-        """
-        if not foreign(path):
-            return _load(path)
-        with tempfile.TemporaryDirectory(prefix="lumpnet-") as folder:
-            answer = Path(folder) / f"{Path(path).stem[:100]}.safetensors"
-            answer.write_bytes(network_file_of(path))
-            return _load(answer)
-
-
-def _load(path: str | Path) -> Network:
-    file = read_network_file(path)
-    if KEY not in file.metadata:
-        refuse_weights(path)
-    with suppress(Unsure):
-        read_graph(file, KINDS)
-    return Network(graph_of(file), file)
-
-
-def lift(model: torch.nn.Module | str | Path, example_inputs: Any = None) -> Network:
-    """Lift an `nn.Module` in evaluation mode, or a model file; the batch is dynamic.
-
-    example_inputs (for a module) is a tensor or a tuple of tensors, batch first.
-    Raises `LiftError` where the graph would not be the model's function.
-    """
-    if isinstance(model, str | Path):
-        return as_network(model)
-    from lumpnet.lift.torch import lift_module
-
-    return Network(lift_module(model, _inputs(example_inputs)))
-
-
-def lower(network: Network) -> torch.nn.Module:
-    """The network as an `nn.Module` with the original's submodule and parameter names."""
-    from lumpnet.lower.torch import lower_graph
-
-    return lower_graph(network.graph)
-
-
-@dataclass(frozen=True, eq=False)
-class Reduction:
+class Reduction(Shown):
     """The result of `reduce`: both networks, the certificate, and the checker's verdict on them."""
+
+    drawn_by = "lumpnet.report.reduction"
 
     original: Network
     network: Network
@@ -177,7 +84,7 @@ class Reduction:
 
     def executed(self, domain: Domain, seed: int = 0) -> AsExecuted:
         """How far both networks can be apart when they run in floating point on inputs of the domain (see `AsExecuted`). Raises `DomainError`."""
-        return _as_executed(self, domain, seed)
+        return as_executed(self.original, self.network, self.verdict, self.certificate.effect, domain, seed)
 
     def save(self, out: str | Path, certificate: str | Path | None = None) -> None:
         """Write the reduced network and, beside it or where told, the certificate.
@@ -197,17 +104,12 @@ class Reduction:
 
     def as_dict(self) -> dict[str, Any]:
         """The object that `lumpnet reduce --json` prints."""
-        before, after, claimed = self.original.size, self.network.size, self.certificate.effect
+        claimed = self.certificate.effect
         return {
             "verdict": word(self.verdict),
             "rounding": self.rounding,
             "reason": getattr(self.verdict, "reason", None),
-            "units_before": before.units,
-            "units_after": after.units,
-            "parameters_before": before.parameters,
-            "parameters_after": after.parameters,
-            "multiply_adds_before": before.multiply_adds,
-            "multiply_adds_after": after.multiply_adds,
+            **sizes(self.original.size, self.network.size),
             "bound": None if claimed is None or claimed.beta else claimed.alpha,
             "effect": None if self.moved is None else self.moved.as_dict(),
             "rules": self.totals(),
@@ -218,13 +120,7 @@ class Reduction:
 
     def summary(self) -> str:
         """A few lines for people."""
-        before, after = self.original.size, self.network.size
-        lines = [
-            f"{verdict_line(self.verdict)}",
-            f"hidden units   {before.units:>12,} -> {after.units:,}",
-            f"parameters     {before.parameters:>12,} -> {after.parameters:,}",
-            f"multiply-adds  {before.multiply_adds:>12,} -> {after.multiply_adds:,}",
-        ]
+        lines = [verdict_line(self.verdict), *size_lines(self.original.size, self.network.size)]
         totals = self.totals()
         lines.append("removed by rule: " + (", ".join(f"{rule} {count}" for rule, count in sorted(totals.items())) or "nothing (no exact redundancy found)"))
         lines += [f"pinned: {operator}: {reason}" for operator, reason in self.pinned]
@@ -235,121 +131,6 @@ class Reduction:
             lines.append(f"{what} an output {self.moved}")
         lines += [f"vouched for by: {who}" for who in getattr(self.verdict, "vouched_by", ())]
         return "\n".join(lines)
-
-    __str__ = summary
-
-    def save_report(self, path: str | Path, **more: Any) -> None:
-        """Write what is claimed, layer by layer, as one inert HTML file; more as for `lumpnet.report.reduction.page`. Raises `FileError`."""
-        from lumpnet.report.reduction import page
-
-        write_whole(path, [page(self, **more).html().encode()])
-
-    def _repr_html_(self) -> str:
-        from lumpnet.report.reduction import page
-
-        return page(self).fragment()
-
-
-@dataclass(frozen=True, eq=False)
-class AsExecuted:
-    """Two networks in floating point, over a domain.
-
-    `bound`: certified, for every input of the domain and every execution of `CLAIM`; None where there
-    is none, and `reason` says why. `original` and `reduced` are the two parts of it: how far each can be from
-    the real function. `observed`: the largest difference that was found, at the example `inputs`, which is
-    replayed by torch on this machine; None where the networks could not be run.
-    """
-
-    dtype: str
-    bound: float | None
-    reason: str | None
-    original: Executed
-    reduced: Executed
-    observed: float | None
-    inputs: dict[str, Any]
-    tried: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """The object `executed` of `lumpnet reduce --json`; an overflow of one network alone is `observed` null and `overflowed` true."""
-        overflowed = self.observed is not None and math.isinf(self.observed)
-        return {
-            "dtype": self.dtype,
-            "bound": self.bound,
-            "reason": self.reason,
-            "bound_original": self.original.bound,
-            "bound_reduced": self.reduced.bound,
-            "observed": None if overflowed else self.observed,
-            "overflowed": overflowed,
-            "input": {name: x.tolist() for name, x in self.inputs.items()},
-            "inputs_tried": self.tried,
-            "executions": CLAIM,
-            "assumes": self.original.assumes or self.reduced.assumes,
-        }
-
-
-def _as_executed(result: Reduction, domain: Domain, seed: int) -> AsExecuted:
-    graphs = result.original.graph, result.network.graph
-    dtypes = execution_dtype(graphs[0]), execution_dtype(graphs[1])
-    box = _common(domain, graphs)
-    same = {name: Box(low, high) for name, (low, high) in box.items()}
-    one, two = (executed(graph, same, dtype) for graph, dtype in zip(graphs, dtypes, strict=True))
-    claim = result.certificate.effect if isinstance(result.verdict, Proved) else None
-    real = claim.alpha if claim is not None and claim.box == claimed_box(box) else None
-    reason = _no_bound(result.verdict, real, one, two)
-    found = _observed(result, box, dtypes, seed)
-    observed = (found.largest, found.inputs, found.tried) if found else (None, {}, 0)
-    return AsExecuted(" and ".join(dict.fromkeys(dtypes)), None if reason else apart(one, two, real or 0.0), reason, one, two, *observed)
-
-
-def _common(domain: Domain, graphs: tuple[Graph, Graph]) -> dict[str, tuple[Any, Any]]:
-    """The domain in inputs that the formats of both networks hold."""
-    dtype = min(map(execution_dtype, graphs))
-    return boxes(domain, [replace(v, dtype=dtype) if v.dtype in FLOATS else v for v in graphs[0].inputs])
-
-
-def _no_bound(verdict: Verdict, real: float | None, one: Executed, two: Executed) -> str | None:
-    """Why the two bounds do not add up to one, or None where they do."""
-    if not isinstance(verdict, Proved):
-        return "no bound: the networks are not proved equal"
-    if verdict.claim != "exact" and real is None:
-        return "no bound: units were merged that are not equal, and what that changes is not bounded on this domain"
-    if verdict.rounding != "none" and real is None:
-        return "no bound: weights of the reduced network are rounded (rounding nearest), and what that changes is not bounded on this domain"
-    return next((f"{which}: {e.reason}" for which, e in (("original", one), ("reduced", two)) if e.reason), None)
-
-
-def _observed(result: Reduction, box: Any, dtypes: tuple[str, str], seed: int) -> Difference | None:
-    from lumpnet.evidence.executing import able_to_differ  # loads torch
-
-    try:
-        return able_to_differ(lower(result.original), result.model, box, dtypes, seed)
-    except Exception:  # whatever torch cannot run is nothing observed
-        return None
-
-
-def beside(out: str | Path) -> tuple[Path, Path]:
-    """Where the network files of the original and the reduced model stand beside an output of another format."""
-    return Path(out).with_suffix(".original.safetensors"), Path(out).with_suffix(".safetensors")
-
-
-def onnx_bytes(network: Network) -> bytes:
-    """The network as an ONNX model, which lifts to the same network file. Raises `LiftError`."""
-    model_bytes, lift_onnx = _onnx()
-    data: bytes = model_bytes(network.graph)
-    if network_bytes(lift_onnx(data)) != network.data:
-        hint = "save it as a lumpnet network file (.safetensors)"
-        raise LiftError("network", "as ONNX it would lift to another network", "the identical network", hint)
-    return data
-
-
-def _onnx() -> tuple[Callable[..., bytes], Callable[..., Graph]]:
-    """Writer and reader of ONNX files, which need the package `onnx`."""
-    try:
-        from lumpnet.lift.onnx import lift_onnx
-        from lumpnet.lower.onnx import model_bytes
-    except ModuleNotFoundError as error:
-        raise FileError("ONNX", f"the package {error.name} is not installed", "lumpnet with its onnx extra", "pip install 'lumpnet[onnx]'") from error
-    return model_bytes, lift_onnx
 
 
 def verdict_line(verdict: Verdict) -> str:
@@ -429,10 +210,10 @@ def reduce(
             found.outcome, found.kept, (original.sha256, network.sha256), found.quotient.rounding, totals, notes, bounded.effect if bounded else None
         )
     with _timed("check", seconds, progress):
-        verdict = check_read(_file(original), _file(network), dumps(written))
+        verdict = check_read(file_of(original), file_of(network), dumps(written))
         if written.effect is not None and not isinstance(verdict, Proved):  # the equality does not fall with the bound
             bounded, written = Moved(reason=f"no bound: {verdict.reason}"), replace(written, effect=None)
-            verdict = check_read(_file(original), _file(network), dumps(written))
+            verdict = check_read(file_of(original), file_of(network), dumps(written))
     return Reduction(original, network, written, verdict, per_node, pinned(found.outcome.sites), declined, seconds, bounded)
 
 
@@ -449,7 +230,7 @@ def _relaxed(
 ) -> Reduction | None:
     """The reduction of the original with some of its units moved; None where no merge is worth it."""
     box = None if domain is None else boxes(domain, original.graph.inputs)
-    deviation, stored, sample = Deviation(_file(original), box), execution_dtype(original.graph), points(original.graph, box)
+    deviation, stored, sample = Deviation(file_of(original), box), execution_dtype(original.graph), points(original.graph, box)
     for share, fitted in _ATTEMPTS["budget" if goal.budget is not None else "size" if goal.size is not None else "tolerance"]:
         with _timed("relax", seconds, progress):
             part = goal if goal.budget is None else replace(goal, budget=goal.budget * share)
@@ -475,11 +256,11 @@ def _relaxed(
                 notes | {"goal": {key: value for key, value in asdict(goal).items() if value is not None}},
                 moved=Moves(near.moves, taken),
             )
-            bounded = deviation.claim(written, _file(network), inexact)
+            bounded = deviation.claim(written, file_of(network), inexact)
             effect = bounded.effect or Effect(0.0)
             written = replace(written, effect=effect)
         with _timed("check", seconds, progress):
-            verdict = Unknown(str(bounded.reason)) if bounded.effect is None else check_read(_file(original), _file(network), dumps(written))
+            verdict = Unknown(str(bounded.reason)) if bounded.effect is None else check_read(file_of(original), file_of(network), dumps(written))
         result = Reduction(original, network, written, verdict, per_node, pinned(found.outcome.sites), found.declined, seconds, bounded)
         if isinstance(verdict, Proved) and (goal.budget is None or effect.alpha + effect.beta <= goal.budget):
             return result
@@ -493,7 +274,7 @@ _ATTEMPTS = {"budget": ((1.0, False), (0.97, False), (0.7, False)), "size": ((1.
 def _moved(original: Graph, network: Network, inexact: Mapping[tuple[str, str], Any], domain: Domain | None) -> Moved | None:
     if not inexact:
         return None
-    return moved(_file(network), inexact, None if domain is None else _common(domain, (original, network.graph)))
+    return moved(file_of(network), inexact, None if domain is None else common(domain, original, network.graph))
 
 
 def check(original: Any, reduced: Any, certificate: Certificate | str | Path, *, example_inputs: Any = None, smt: bool = False) -> Verdict:
@@ -507,8 +288,8 @@ def check(original: Any, reduced: Any, certificate: Certificate | str | Path, *,
     """
     vouched: list[str] = []
     with tempfile.TemporaryDirectory(prefix="lumpnet-") as folder:
-        paths = [_as_file(model, example_inputs, Path(folder) / f"{name}.safetensors") for name, model in (("original", original), ("reduced", reduced))]
-        written = _as_file(certificate, None, Path(folder) / "certificate.json")
+        paths = [_asfile_of(model, example_inputs, Path(folder) / f"{name}.safetensors") for name, model in (("original", original), ("reduced", reduced))]
+        written = _asfile_of(certificate, None, Path(folder) / "certificate.json")
         verdict = check_files(paths[0], paths[1], written)
         for which, model, path in zip(("original", "reduced"), (original, reduced), paths, strict=True):
             if isinstance(model, Network) or ((is_file := isinstance(model, str | Path)) and not _foreign(model)):
@@ -522,18 +303,18 @@ def check(original: Any, reduced: Any, certificate: Certificate | str | Path, *,
             from lumpnet.evidence.sampling import choices, compare  # loads torch
 
             lifted = Network.load(path)
-            agreement = compare(model, lower(lifted), _inputs(example_inputs), choices=choices(lifted.graph))
+            agreement = compare(model, lower(lifted), batches(example_inputs), choices=choices(lifted.graph))
             vouched.append(f"lift of the {which}: trusted, {agreement}")
         if smt:
             from lumpnet.evidence.smt import second_opinion  # loads z3
 
-            verdict = second_opinion(verdict, _read(paths[0]), _read(paths[1]), _read(written))
+            verdict = second_opinion(verdict, read_whole(paths[0]), read_whole(paths[1]), read_whole(written))
     if isinstance(verdict, Proved) and vouched:
         verdict = replace(verdict, vouched_by=(*verdict.vouched_by, *vouched))
     return verdict
 
 
-def _as_file(thing: Any, example_inputs: Any, path: Path) -> Path:
+def _asfile_of(thing: Any, example_inputs: Any, path: Path) -> Path:
     """The thing's own path if it is a certificate or network file, else `path` with it written there."""
     if isinstance(thing, str | Path) and not _foreign(thing):
         return Path(thing)
@@ -555,45 +336,18 @@ def _source(model: Any) -> dict[str, Any]:
     """Which file the original was lifted from: an annotation."""
     if not isinstance(model, str | Path) or not _foreign(model):
         return {}
-    return {"source": {"format": Path(model).suffix[1:].lower(), "sha256": hashlib.sha256(_read(model)).hexdigest()}}
+    return {"source": {"format": Path(model).suffix[1:].lower(), "sha256": hashlib.sha256(read_whole(model)).hexdigest()}}
 
 
 def _other_lift(which: str, path: Path, certificate: Path, kind: str) -> Verdict | None:
     """A verdict against a model that no longer lifts to the bound network file."""
-    bound = loads(_read(certificate))
-    if hashlib.sha256(_read(path)).hexdigest() == getattr(bound, which):
+    bound = loads(read_whole(certificate))
+    if hashlib.sha256(read_whole(path)).hexdigest() == getattr(bound, which):
         return None
     version, here = bound.annotations.get(kind), {"lift": LIFT, "lift_onnx": LIFT_ONNX}[kind]
     if version != here:
         return Unknown(f"the {which} was lifted by version {version!r}, this is {here!r}: lift and reduce again, or check the network files")
     return Refuted(f"the {which} model lifts to another network than the one the certificate binds: the certificate is for another model", "files")
-
-
-def as_network(model: Any, example_inputs: Any = None) -> Network:
-    """A `Network` from a `Network`, a file (network file, `.pt2`, `.onnx`) or an `nn.Module` with example inputs."""
-    if isinstance(model, Network):
-        return model
-    if isinstance(model, str | Path):
-        return Network.load(model)
-    if example_inputs is None:
-        raise LumpnetError("lumpnet.reduce", "a module without example inputs", "a batch of example inputs", "lumpnet.reduce(model, torch.zeros(2, 3, 32, 32))")
-    return lift(model, example_inputs)
-
-
-def _file(network: Network) -> NetworkFile:
-    assert network.file is not None, "a network that was filed"
-    return network.file
-
-
-def _inputs(example_inputs: Any) -> tuple[Any, ...]:
-    return tuple(example_inputs) if isinstance(example_inputs, Sequence) else (example_inputs,)
-
-
-def _read(path: str | Path) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise FileError(str(path), f"cannot be read ({error.strerror})", "a readable file", "check the path") from error
 
 
 @contextmanager

@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lumpnet.api import ONNX, Network, Progress, Reduction, as_network, onnx_bytes, reduce, verdict_line
+from lumpnet.api import Progress, Reduction, reduce, verdict_line
 from lumpnet.certificate import DROPPED, IDENTITY, Certificate, Lumping, dumps
 from lumpnet.errors import LumpnetError, PruneError
 from lumpnet.ir import Graph, write_whole
+from lumpnet.network import ONNX, Network, as_network, onnx_bytes
 from lumpnet.ops.sites import sites
 from lumpnet.pruners import Change, Pruned, Task, get, make
 from lumpnet.pruners.data import data_for
-from lumpnet.quotient.explain import measure
+from lumpnet.quotient.explain import measure, size_lines, sizes
 from lumpnet.verdict import Verdict, word
 
 if TYPE_CHECKING:
@@ -106,21 +107,16 @@ class Pruning:
 
     def as_dict(self) -> dict[str, Any]:
         """The object that `lumpnet prune --json` prints."""
-        before, after = self.original.size, self.network.size
         return {
             "method": self.method,
             "keep": self.keep,
+            "keeps_at_least": get(self.method).keeps_at_least,
             "seed": self.seed,
             "options": dict(self.options),
             "verdict": word(self.verdict),
             "rounding": self.compaction.rounding,
             "reason": getattr(self.verdict, "reason", None),
-            "units_before": before.units,
-            "units_after": after.units,
-            "parameters_before": before.parameters,
-            "parameters_after": after.parameters,
-            "multiply_adds_before": before.multiply_adds,
-            "multiply_adds_after": after.multiply_adds,
+            **sizes(self.original.size, self.network.size),
             "changes": [change.as_dict() for change in self.changes],
             "skipped": [{"operators": list(operators), "reason": reason} for operators, reason in self.skipped],
             "seconds": self.seconds,
@@ -128,13 +124,10 @@ class Pruning:
 
     def summary(self) -> str:
         """A few lines for people."""
-        before, after = self.original.size, self.network.size
         share = f"{'at least ' if get(self.method).keeps_at_least else ''}{self.keep:g}"
         lines = [
             f"pruned by {self.method}, keep {share} of {what(self.changes)}: the function has changed, by how much is for an audit to say",
-            f"hidden units   {before.units:>12,} -> {after.units:,}",
-            f"parameters     {before.parameters:>12,} -> {after.parameters:,}",
-            f"multiply-adds  {before.multiply_adds:>12,} -> {after.multiply_adds:,}",
+            *size_lines(self.original.size, self.network.size),
         ]
         lines += [f"left alone: {', '.join(operators)}: {reason}" for operators, reason in self.skipped]
         return "\n".join([*lines, compaction_line(self.verdict)])
@@ -182,8 +175,9 @@ def prune(
 
     model as for `reduce`; it is left alone. keep in (0, 1] is the share of units (or weights) that stay, layer by layer, rounded up; with
     methods that find it themselves (`keeps_at_least`), the least share. data, for methods that look at examples: an array, arrays by input
-    name, a `.npy` or `.npz` file, or a pair (any of these, labels); the other methods do not look at it. options are the method's own. The same
-    arguments give the same network. Raises `PruneError` for what the method does not take, and `LumpnetError` subclasses for models that cannot be read.
+    name, a `.npy` or `.npz` file, a pair (any of these, labels), or a `DataLoader` of such; the other methods do not look at it. options are the method's
+    own. The same arguments give the same network. Raises `PruneError` for what the method does not take, and `LumpnetError` subclasses for models that
+    cannot be read.
     """
     chosen, share = make(method, options), _share(keep)
     if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:

@@ -1,7 +1,9 @@
 """What `lumpnet.sweep` does: one network made smaller to many sizes, each with what it costs, certified above, attained below, measured on data.
 
 Every candidate is a task of its own, whose answer depends on nothing but the network and the options: not on the machine's speed (audits end
-after so many boxes, not after so many seconds), nor on how many run at once, nor where. So a sweep may be interrupted, resumed and spread.
+after so many boxes, not after so many seconds), nor on how many run at once, nor where among machines alike (float kernels differ between
+processors). So a sweep may be interrupted, resumed and spread. What a resumed file says of candidates already made is believed: it is a
+cache of one's own, no proof.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from lumpnet import __version__
-from lumpnet.api import Network, Reduction, as_network, lower, reduce
+from lumpnet.api import Reduction, reduce
 from lumpnet.audit.api import audit
 from lumpnet.audit.explained import explained
 from lumpnet.bounds import execution_dtype
@@ -30,11 +32,13 @@ from lumpnet.errors import FileError, LumpnetError, PruneError
 from lumpnet.figures import above, below, count
 from lumpnet.ir import write_whole
 from lumpnet.lump.relaxed import points, rooms
+from lumpnet.network import Network, as_network, lower
 from lumpnet.parallel import spread
 from lumpnet.pruners import Data, available
 from lumpnet.pruners.data import data_for
 from lumpnet.pruning import Pruning, prune
 from lumpnet.report.charts import Point
+from lumpnet.shown import Shown
 from lumpnet.verdict import Proved, word
 
 FORMAT, VERSION = "lumpnet-sweep", "1.0"
@@ -94,8 +98,10 @@ class Task:
 
 
 @dataclass(frozen=True, eq=False)
-class Sweep:
+class Sweep(Shown):
     """The result of `sweep`: candidates in the order of the question. `of` says of what: hashes of the network, the domain, the data; and the options."""
+
+    drawn_by = "lumpnet.report.sweeps"
 
     name: str
     original: Network
@@ -126,19 +132,6 @@ class Sweep:
             numbers = f"{c.size:>7.0%}{count(c.units):>9}{certified(c):>11}{below(c.attained):>10}{'' if c.measured is None else f'{c.measured:.3g}':>10}"
             lines.append(f"{c.method:<16}{c.layer or '':<16}{numbers}")
         return "\n".join(lines)
-
-    __str__ = summary
-
-    def save_report(self, path: str | Path, **more: Any) -> None:
-        """Write all of this as one inert HTML file; more as for `lumpnet.report.sweeps.page`. Raises `FileError`."""
-        from lumpnet.report.sweeps import page
-
-        write_whole(path, [page(self, **more).html().encode()])
-
-    def _repr_html_(self) -> str:
-        from lumpnet.report.sweeps import page
-
-        return page(self).fragment()
 
 
 def certified(candidate: Candidate) -> str:

@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from lumpnet.api import Reduction, onnx_bytes, reduce
+from lumpnet.api import Reduction, reduce
 from lumpnet.errors import LumpnetError
 from lumpnet.evidence.sampling import choices
 from lumpnet.ir import Graph
 from lumpnet.lift.onnx import lift_onnx
+from lumpnet.network import onnx_bytes
 from lumpnet.ops.sites import run
 from lumpnet.verdict import Proved
 

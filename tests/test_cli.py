@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import lumpnet
 from lumpnet.cli.app import app
+from lumpnet.cli.console import failing_politely
 from lumpnet.ir import Graph, Node, Value
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -182,6 +186,27 @@ def test_no_half_written_output_when_interrupted(tmp_path: Path, monkeypatch: py
     with pytest.raises(KeyboardInterrupt):
         lumpnet.Network.load(DEMO).save(tmp_path / "n.safetensors")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_is_one_word_whatever_threads_go_down_with_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    handler = signal.getsignal(signal.SIGINT)
+
+    def interrupted() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            pool = threading.Thread(target=lambda: {}["work"])
+            pool.start()
+            pool.join()
+
+    with pytest.raises(typer.Exit) as caught, failing_politely():
+        interrupted()
+    assert caught.value.exit_code == 130
+    assert capsys.readouterr().err == "interrupted\n"
+    assert not told
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_z3_gives_a_second_opinion_on_a_tiny_network(tmp_path: Path) -> None:

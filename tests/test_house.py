@@ -19,7 +19,8 @@ PACKAGE = ROOT / "lumpnet"
 FLOOR = {
     "errors": 0, "verdict": 0, "figures": 0, "ir": 0, "exact": 0, "certificate": 0, "check": 0, "domain": 1,
     "partition": 1, "ops": 2, "lump": 3, "quotient": 4, "evidence": 4, "lift": 5, "lower": 5, "bounds": 5, "pruners": 5,
-    "parallel": 5, "api": 6, "pruning": 6, "audit": 6, "sweeping": 6, "report": 6, "testing": 6, "cli": 7, "__main__": 8,
+    "parallel": 5, "shown": 5, "network": 6, "executing": 6, "api": 6, "pruning": 6, "audit": 6,
+    "sweeping": 6, "report": 6, "testing": 6, "cli": 7, "__main__": 8,
 }  # fmt: skip
 CHECKER_MAY_IMPORT = {"lumpnet.errors", "lumpnet.verdict", "lumpnet.certificate", "lumpnet.check", "numpy", *sys.stdlib_module_names}
 

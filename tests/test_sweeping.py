@@ -98,7 +98,7 @@ def test_the_numbers_do_not_depend_on_where_they_are_made(jobs: int, backend: st
 
 def test_an_interrupted_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out, made = tmp_path / "curve.json", list[Any]()
-    make = sweeping.candidate_of
+    every, make = whole().candidates, sweeping.candidate_of
 
     def counted(task: sweeping.Task) -> Candidate:
         made.append(task.key)
@@ -111,13 +111,13 @@ def test_an_interrupted_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.Monkey
         swept(out=out)
     assert len(json.loads(out.read_text())["candidates"]) == 3
     found = swept(out=out)
-    assert found.candidates == whole().candidates
-    assert sorted(map(str, made[:3] + made[4:])) == sorted(str(c.key) for c in whole().candidates)
+    assert found.candidates == every
+    assert sorted(map(str, made[:3] + made[4:])) == sorted(str(c.key) for c in every)
     assert json.loads(out.read_text()) == json.loads(json.dumps(found.as_dict()))
     assert [path.name for path in tmp_path.iterdir()] == ["curve.json"]
     made.clear()
     assert swept(out=out).candidates == found.candidates
-    assert swept(out=out, sizes=(0.5,), layers=False, methods=("relaxed",)).candidates == whole().candidates[2:3]
+    assert swept(out=out, sizes=(0.5,), layers=False, methods=("relaxed",)).candidates == every[2:3]
     assert not made
 
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from lumpnet.audit.api import Audit, above, below, short
 from lumpnet.audit.api import audit as run
+from lumpnet.audit.result import Audit, short
 from lumpnet.cli.console import count, fail, out, print_json, printable, progress, reported, visible
 from lumpnet.domain import read_array, read_domain
+from lumpnet.figures import above, below
 from lumpnet.ir import write_whole
 
 EXIT = {"equivalent": 0, "bounded": 0, "refuted": 1, "unknown": 3}

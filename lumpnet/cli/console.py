@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,18 +24,34 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 USAGE = 2
+INTERRUPTED = 130
 __all__ = ["above", "below", "count", "err", "fail", "failing_politely", "out", "percent", "print_json", "printable", "progress", "reported", "visible"]
 
 
 @contextmanager
 def failing_politely() -> Iterator[None]:
-    """Turn our errors into one paragraph on standard error and exit code 2."""
+    """Turn our errors into one paragraph on standard error and exit code 2, an interrupt into one word and 130."""
+    before = signal.getsignal(signal.SIGINT)
+    with suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         yield
     except LumpnetError as error:
         fail(str(error))
     except MemoryError:
         fail("lumpnet ran out of memory. Try: a machine with more memory, or a smaller model")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        with suppress(ValueError):
+            signal.signal(signal.SIGINT, before)
+
+
+def _interrupt(*args: Any) -> NoReturn:
+    """Threads of a pool that goes down with us have nothing to say."""
+    threading.excepthook = lambda args: None
+    raise KeyboardInterrupt
 
 
 def fail(text: str) -> NoReturn:

@@ -17,9 +17,10 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from lumpnet.api import Network, Reduction, lower, reduce, verdict_line
+from lumpnet.api import Reduction, reduce, verdict_line
 from lumpnet.cli.console import out, print_json, printable, progress
 from lumpnet.cli.reduce import print_rules, print_sizes
+from lumpnet.network import Network, lower
 
 ROUNDS = 30
 

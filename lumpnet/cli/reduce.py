@@ -12,13 +12,15 @@ from typing import Any
 
 from rich.table import Table
 
-from lumpnet.api import AsExecuted, Reduction, beside, verdict_line
+from lumpnet.api import Reduction, verdict_line
 from lumpnet.api import reduce as run
 from lumpnet.bounds import CLAIM
 from lumpnet.cli.console import above, below, count, fail, out, percent, print_json, printable, progress, reported, visible
 from lumpnet.cli.model import Given
 from lumpnet.domain import read_domain
+from lumpnet.executing import AsExecuted
 from lumpnet.lump.relaxed import Goal
+from lumpnet.network import beside
 from lumpnet.pruning import Pruning
 from lumpnet.quotient.explain import RULES
 

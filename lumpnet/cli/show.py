@@ -6,9 +6,9 @@ from typing import Any
 
 from rich.table import Table
 
-from lumpnet.api import Network, as_network
 from lumpnet.cli.console import count, out, print_json, printable
 from lumpnet.cli.model import Given
+from lumpnet.network import Network, as_network
 from lumpnet.ops import get
 from lumpnet.ops.sites import rules, sites
 from lumpnet.quotient.explain import measure, pinned

@@ -22,7 +22,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -34,6 +36,7 @@ from lumpnet.partition import Demand, Lumping, discrete, everything, joint, noth
 from lumpnet.partition import labels as number
 
 Progress = Callable[[str], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,10 +120,45 @@ class _State:
     columns: int
 
 
-_REMEMBERED = 4
-"""Lumpings of its operands with which a node was met: later rounds meet most of them again."""
 _ROUNDS = 16
 """Later rounds could only make the result smaller still."""
+
+
+class _Memory:
+    """Answers of rules by what they were asked: later sweeps and rounds ask most of it again. Arguments and answers are never changed."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, str], list[tuple[tuple[_Asked, ...], Any]]] = {}
+
+    def ask(self, question: str, name: str, rule: Callable[..., T], *asked: _Asked) -> T:
+        seen = self.known.setdefault((question, name), [])
+        for before, answer in reversed(seen):
+            if all(map(_same, before, asked)):
+                known: T = answer
+                return known
+        found = rule(*asked)
+        if isinstance(found, Lumping):  # one object for one relation: comparing begins with identity
+            found = next((answer for _, answer in reversed(seen) if answer.same(found)), found)
+        seen.append((asked, found))
+        del seen[:-_REMEMBERED]
+        return found
+
+
+_REMEMBERED = 4
+"""Answers to one question."""
+_Asked = Lumping | Demand | np.ndarray | list[Lumping] | list[np.ndarray]
+
+
+def _same(a: _Asked, b: _Asked) -> bool:
+    if a is b:
+        return True
+    if isinstance(a, list) and isinstance(b, list):
+        return all(map(_same, a, b))
+    if isinstance(a, Lumping) and isinstance(b, Lumping):
+        return a.same(b)
+    if isinstance(a, Demand) and isinstance(b, Demand):
+        return a.same(b) and a.scale.tolist() == b.scale.tolist()
+    return isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and np.array_equal(a, b)
 
 
 class _Search:
@@ -133,7 +171,7 @@ class _Search:
         self.axes.update({s.node.name: s.axis for s in self.sites})
         self.units = {v.name: size(v.shape, self.axes[v.name]) for v in graph.values()}
         self.lumpings = {name: discrete(n) for name, n in self.units.items()}
-        self.seen: dict[str, list[tuple[list[Lumping], Lumping]]] = {s.node.name: [] for s in self.sites}
+        self.memory = _Memory()
         self.tied, self.crossed = _tied(self.sites), crossed(self.sites)
         self.alive = self.nobody()
         self.observe()
@@ -165,6 +203,7 @@ class _Search:
         """
         self.alive = held or self.nobody()
         self.demands = {name: nothing(n) for name, n in self.units.items()}
+        self.met: dict[str, list[Demand]] = {name: [] for name in self.units}
         for name, read in self.structural.items():  # units whose own weights say that nobody reads them merge with nobody
             label = np.where(read, np.where(known[name], 0, 1), 2 + np.arange(len(read)))
             self._demand(name, replace(nothing(len(read)), label=joint(label, np.zeros_like(label))))
@@ -236,21 +275,16 @@ class _Search:
             self.lumpings[value.name] = self.natural[value.name]
         for site in self.sites:
             name, ins = site.node.name, self._ins(site)
-            seen = self.seen[name]
-            known = next((out for before, out in reversed(seen) if all(a.same(b) for a, b in zip(before, ins, strict=True))), None)
-            if known is None:
-                known = rules(site).forward(site, ins)
-                seen.append((ins, known))
-                del seen[:-_REMEMBERED]
-            self.natural[name] = known
-            self.lumpings[name] = refine(self.natural[name], self.demands[name])
+            natural = self.natural[name] = self.memory.ask("forward", name, partial(rules(site).forward, site), ins)
+            self.lumpings[name] = self.memory.ask("refine", name, refine, natural, self.demands[name])
 
     def _backward(self) -> bool:
         """Collect demands; whether any is new."""
         changed = False
         for site in reversed(self.sites):
             name = site.node.name
-            ups, down = rules(site).demands(site, self._ins(site), self.lumpings[name], self._free(site), ~self.alive[name])
+            asked = self._ins(site), self.lumpings[name], self._free(site), ~self.alive[name]
+            ups, down = self.memory.ask("demands", name, partial(rules(site).demands, site), *asked)
             for operand, up in zip(site.node.inputs, ups, strict=True):
                 if up is not None and self.axes[operand] is not None:
                     changed |= self._demand(operand, up)
@@ -263,8 +297,9 @@ class _Search:
         return changed
 
     def _demand(self, name: str, demand: Demand) -> bool:
-        if self.axes[name] is None:
+        if self.axes[name] is None or any(demand is one for one in self.met[name]):
             return False
+        self.met[name].append(demand)
         met = self.demands[name].meet(demand)
         if met.same(self.demands[name]):
             return False
@@ -328,10 +363,10 @@ class _Search:
     def _observe_operands(self, site: Site) -> bool:
         name = site.node.name
         alive_out = self.alive[name]
-        if not alive_out.any():
+        if not alive_out.any() or all(self.alive[operand].all() for operand in site.node.inputs):
             return False
         changed = False
-        masks = rules(site).alive(site, self._ins(site), self.lumpings[name], alive_out)
+        masks = self.memory.ask("alive", name, partial(rules(site).alive, site), self._ins(site), self.lumpings[name], alive_out)
         for operand, mask in zip(site.node.inputs, masks, strict=True):
             if self.axes[operand] is None:
                 mask = np.full(self.units[operand], bool(mask.any()))
@@ -340,7 +375,7 @@ class _Search:
 
     def _observe_coupled(self, site: Site) -> bool:
         name = site.node.name
-        if not self.alive[name].any():
+        if not self.alive[name].any() or self.alive[name].all():
             return False
         mask = rules(site).brought(site, self._free(site), self.alive[name])
         return self._revive(name, mask | rules(site).revives(site, self.lumpings[name], self.alive[name]))

@@ -57,7 +57,7 @@ class Add(Pairwise):
         observed = [x.present & ~f for x, f in zip(ins, free, strict=True)]
         for k in (0, 1):
             other = ins[1 - k]
-            rational = not any(isinstance(v, Surd) for v in other.value[~other.present & ~free_out])
+            rational = not (other.irrational & ~other.present & ~free_out).any()
             if not observed[1 - k].any() and observed[k].any() and rational and site.in_shapes[k] == site.shape:
                 return k
         return None

@@ -78,7 +78,7 @@ class Affine(Op):
             return constant_piece(site, len(out.units), stack(rows.shifts(weight, bias, x.lumping, out.units, self.seen(site))))
         params: dict[str, np.ndarray | Scaled | Collapsed] = dict(site.params)
         params["weight"] = self.as_stored(site, rows.quotient(weight, x.column, x.lumping.scale, len(x.units), out.units))
-        if (x.lumping.offset != 0).any():
+        if x.lumping.moved.any():
             values = rows.shifts(weight, bias, x.lumping, out.units, self.seen(site))
             if bias is not None or any(values):
                 params["bias"] = stack(values)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lumpnet.errors import GraphError, NoExactValue
-from lumpnet.exact import ONE, ZERO, Number, SquareClasses, Surd, fractions, square_root, surd
+from lumpnet.exact import ONE, ZERO, Number, SquareClasses, Surd, square_root, surd
 from lumpnet.ir import Shape
 from lumpnet.ops.base import Kept, ParamAxes, Params, Piece, Site
 from lumpnet.ops.registry import register
@@ -55,10 +55,9 @@ class BatchNorm(Unary):
         return "var + eps is not positive everywhere"
 
     def row(self, site: Site, unit: int, scale: Fraction, offset: Fraction) -> Image:
-        gamma, mean, beta = _gamma(site, unit), _entry(site, "mean", unit), _entry(site, "bias", unit)
-        (outer, core), moved = _split(site, unit), mean if offset is ZERO else mean - offset
-        factor = gamma / outer if outer != 1 else gamma
-        if core == 1:
+        factor, mean, beta, core = _numbers(site, unit)
+        moved = mean if offset is ZERO else mean - offset
+        if not core:
             return (core, None), factor if scale is ONE else factor * scale, beta - factor * moved
         return (core, moved if scale is ONE else moved / scale), factor if scale is ONE else factor * scale, beta
 
@@ -86,10 +85,7 @@ class BatchNorm(Unary):
 
 
 def _entry(site: Site, role: str, unit: int) -> Fraction:
-    if role not in site.params:
-        return ZERO
-    exact: Fraction = site.once(role, lambda: fractions(site.params[role]))[unit]
-    return exact
+    return Fraction(site.params[role].item(unit)) if role in site.params else ZERO
 
 
 def _gamma(site: Site, unit: int) -> Fraction:
@@ -97,7 +93,7 @@ def _gamma(site: Site, unit: int) -> Fraction:
 
 
 def _variance(site: Site, unit: int) -> Fraction:
-    return _entry(site, "var", unit) + Fraction(site.attrs["eps"])
+    return _entry(site, "var", unit) + site.once("eps", lambda: Fraction(site.attrs["eps"]))
 
 
 def _positive(site: Site) -> bool:
@@ -105,6 +101,16 @@ def _positive(site: Site) -> bool:
     if site.attrs["eps"] >= 0 and (site.params["var"] > 0).all():
         return True
     return all(_variance(site, i) > 0 for i in range(site.params["var"].size))
+
+
+def _numbers(site: Site, unit: int) -> tuple[Fraction, Fraction, Fraction, int]:
+    """(factor, mean, bias, k): the unit is `factor / sqrt(core k) * (x - mean) + bias`; core 0 is 1."""
+    known: dict[int, tuple[Fraction, Fraction, Fraction, int]] = site.once("numbers", dict)
+    if unit not in known:
+        outer, core = _split(site, unit)
+        cores: dict[Fraction, int] = site.once("cores", lambda: {ONE: 0})
+        known[unit] = _gamma(site, unit) / outer, _entry(site, "mean", unit), _entry(site, "bias", unit), cores.setdefault(core, len(cores))
+    return known[unit]
 
 
 def _split(site: Site, unit: int) -> tuple[Fraction, Fraction]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lumpnet.errors import GraphError
-from lumpnet.exact import Collapsed, Scaled, Surd, fractions
+from lumpnet.exact import Collapsed, Scaled, fractions
 from lumpnet.ir import Shape
 from lumpnet.ops import hidden, rows
 from lumpnet.ops.affine import stack
@@ -86,7 +86,7 @@ class Recurrent(Op):
         (x,) = ins
         after = self._stable(site, x, out)
         down = Demand(after.classes, ~out.present & after.present, after.scale)
-        odd = np.array([isinstance(v, Surd) for v in x.value], dtype=bool) & ~x.present
+        odd = x.irrational & ~x.present
         if not odd.any():
             return [None], down
         keep = odd & (_by_unit(site, "weight_ih", self.gates)[claimed(out, free_out)] != 0).any(axis=(0, 2))
@@ -128,7 +128,7 @@ class Recurrent(Op):
             collapsed = rows.quotient(_flat(site, role), one.column, one.lumping.scale, len(one.units), at)
             params[role] = collapsed.reshape(len(at), len(one.units))
         params |= {role: site.params[role][at] for role in biases if role in site.params}
-        if (x.lumping.offset != 0).any():
+        if x.lumping.moved.any():
             values = rows.shifts(_flat(site, "weight_ih"), site.params.get("bias_ih"), x.lumping, at)
             if "bias_ih" in params or any(values):
                 params["bias_ih"] = stack(values)

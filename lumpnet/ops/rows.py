@@ -48,8 +48,8 @@ def forward(weight: np.ndarray, bias: np.ndarray | None, x: Lumping, seen: Taps 
 
 def columns(x: Lumping) -> Merge:
     """The collapse of the operand's classes; an irrational constant is a column of its own (it cannot fold into a bias)."""
-    odd = [i for i in np.flatnonzero(~x.present) if isinstance(x.value[i], Surd)]
-    if not odd:
+    odd = np.flatnonzero(~x.present & x.irrational)
+    if not len(odd):
         return Merge(x.classes, x.scale, x.count)
     classes, scales = x.classes.copy(), x.scale.copy()
     classes[odd] = x.count + np.arange(len(odd))
@@ -218,7 +218,7 @@ def shifts(weight: np.ndarray, bias: np.ndarray | None, x: Lumping, rows: list[i
     if not len(rows):
         return []
     own = [Fraction(float(bias[i])) if bias is not None else ZERO for i in rows]
-    moved = [j for j in np.flatnonzero(x.offset != 0) if not isinstance(x.offset[j], Surd)]
+    moved = [j for j in np.flatnonzero(x.moved) if not isinstance(x.offset[j], Surd)]
     if not moved:
         return own
     total = _one_sum(weight[np.asarray(rows)][:, moved][:, :, seen], x.offset[moved])
@@ -244,16 +244,15 @@ def demands(weight: np.ndarray, uneven: Uneven | None, x: Lumping, out: Lumping,
     if not len(rows):
         return None
     gone = ~x.present
-    irrational = np.array([isinstance(v, Surd) for v in x.value], dtype=bool)
     keep = np.zeros(len(x), dtype=bool)
     moved = np.zeros(len(x), dtype=bool)
-    if uneven is not None and (x.offset != 0).any():
-        behind = gone & ~irrational & (x.offset != 0)
+    if uneven is not None and x.moved.any():
+        behind = gone & ~x.irrational & x.moved
         keep = _read_unevenly(weight, uneven, behind, _unbalanced(weight, uneven, x, behind, rows))
-        shifted = x.present & np.isin(x.classes, x.classes[x.present & (x.offset != 0)])
+        shifted = x.present & np.isin(x.classes, x.classes[x.present & x.moved])
         moved = x.present & np.isin(x.classes, x.classes[_read_unevenly(weight, uneven, shifted, rows)])
-    if (gone & irrational).any():
-        keep |= gone & irrational & (weight[rows] != 0).any(axis=(0, 2))
+    if (gone & x.irrational).any():
+        keep |= gone & x.irrational & (weight[rows] != 0).any(axis=(0, 2))
     if not keep.any() and not moved.any():
         return None
     apart = labels(o / s if m else None for m, o, s in zip(moved, x.offset, x.scale, strict=True))
@@ -317,7 +316,7 @@ def quotient(weight: np.ndarray, x_column: np.ndarray, x_scale: np.ndarray, x_co
     """
     columns = np.where(x_column < x_count, x_column, -1)
     used = np.flatnonzero(columns >= 0)
-    if len(used) == x_count and all(x_scale[j] == 1 for j in used):
+    if len(used) == x_count and all(s is ONE or s == 1 for s in x_scale[used].tolist()):
         order = used[np.argsort(columns[used])]
         if weight.shape[:2] == (len(rows), len(order)) and (np.diff(rows) == 1).all() and (np.diff(order) == 1).all():
             return weight
@@ -332,7 +331,7 @@ def declined(weight: np.ndarray, x: Kept, rows: np.ndarray, mask: np.ndarray) ->
         apart = np.isin(x.column, columns)
         keep = np.zeros(len(apart), dtype=bool)
     else:
-        read = (weight[rows[mask]] != 0).any(axis=(0, 2)) & (x.lumping.offset != 0)
+        read = (weight[rows[mask]] != 0).any(axis=(0, 2)) & x.lumping.moved
         keep, apart = read & ~x.lumping.present, read & x.lumping.present
     return replace(default_keep(x.lumping, keep), label=np.where(apart, 1 + np.arange(len(apart)), 0))
 

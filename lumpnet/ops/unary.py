@@ -59,24 +59,26 @@ class Unary(Op):
         (x,) = ins
         source, slots = site.once("source", lambda: self.source(site)), site.once("slots", lambda: self.slots(site))
         n = len(source)
-        if x.is_plain and self.moves_all(site) and site.once("apart", lambda: len(set(zip(source.tolist(), slots, strict=True))) == n):
+        if x.is_plain and self.moves_all(site) and site.once("apart", lambda: _apart(source, slots)):
             return discrete(n)
         row = self.row if not self.uniform else _remembered(self.row)
         keys: list[Hashable] = [None] * n
         scale, offset, value = constant_array(n, ONE), constant_array(n, ZERO), constant_array(n, None)
-        irrational = roots(x.value)
+        irrational, classes, sizes, moves = roots(x.value), x.classes.tolist(), x.sizes.tolist(), self.moves_all(site)
         for j, i in enumerate(source.tolist()):
-            gone, c = x.classes[i] == GONE, x.value[i]
-            value[j] = self.always(site, j)
-            if value[j] is None and c is not None:
-                value[j] = self.constant(site, j, c)
-            if self.always(site, j) is not None or (gone and value[j] is not None):
+            own, c, always = classes[i], x.value[i], None if moves else self.always(site, j)
+            if always is not None:
+                value[j] = always
                 continue
-            if not gone and x.sizes[x.classes[i]] == 1:
-                keys[j] = (int(x.classes[i]), slots[j])
-            elif not gone:
+            if c is not None:
+                value[j] = self.constant(site, j, c)
+            if own != GONE and sizes[own] == 1:
+                keys[j] = (own, slots[j])
+            elif own != GONE:
                 key, scale[j], offset[j] = row(site, j, x.scale[i], x.offset[i])
-                keys[j] = (int(x.classes[i]), slots[j], key)
+                keys[j] = (own, slots[j], key)
+            elif value[j] is not None:
+                continue
             elif isinstance(c, Surd):  # a coordinate against the root
                 m, core = irrational[i]
                 key, scale[j], offset[j] = row(site, j, m, c.a)
@@ -142,6 +144,11 @@ def _remembered(row: Callable[[Site, int, Fraction, Fraction], Image]) -> Callab
         return known[at]
 
     return ask
+
+
+def _apart(source: np.ndarray, slots: Sequence[Hashable]) -> bool:
+    """Whether no two output units are the same slot of one operand unit."""
+    return np.array_equal(source, np.arange(len(source))) or len(set(zip(source.tolist(), slots, strict=True))) == len(source)
 
 
 def _seen_through(x: Lumping, source: np.ndarray) -> Lumping:

@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from lumpnet.exact import ONE, ZERO, constant_array
+from lumpnet.exact import ONE, ZERO, Surd, constant_array
 
 GONE = -1
 
@@ -55,6 +55,16 @@ class Lumping:
     def sizes(self) -> np.ndarray:
         """Number of units in each class, shape (count,)."""
         return np.bincount(self.classes[self.present], minlength=self.count)
+
+    @cached_property
+    def moved(self) -> np.ndarray:
+        """Which units have an offset, shape (n,)."""
+        return np.array([o is not ZERO and o != 0 for o in self.offset.tolist()], dtype=bool)
+
+    @cached_property
+    def irrational(self) -> np.ndarray:
+        """Which units equal an irrational constant, shape (n,)."""
+        return np.array([isinstance(v, Surd) for v in self.value.tolist()], dtype=bool)
 
     @cached_property
     def is_discrete(self) -> bool:

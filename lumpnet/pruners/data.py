@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,14 @@ def data_for(inputs: Sequence[Value], given: Any) -> Data:
     """What the user gave, for a network with these inputs. Raises `PruneError` where it does not fit, `FileError` for files.
 
     given: a file (`.npy`: the only input; `.npz`: arrays by input name, and `labels`), an array or tensor, a mapping by
-    name, or a pair (any of these, labels).
+    name, or a pair (any of these, labels); or a `DataLoader` of batches of any of these, read once from front to back, in its own order.
     """
     labels = None
+    if (loaders := sys.modules.get("torch.utils.data")) is not None and isinstance(given, loaders.DataLoader):
+        try:
+            given = _loaded(given)
+        except (KeyError, ValueError, TypeError) as error:
+            _refuse(f"batches of a loader that do not go together ({error})", "batches alike")
     if isinstance(given, str | Path):
         given = read(given)
     if isinstance(given, tuple):
@@ -49,6 +55,23 @@ def data_for(inputs: Sequence[Value], given: Any) -> Data:
     if len(sizes) != 1 or 0 in sizes:
         _refuse(f"{' and '.join(map(str, sorted(sizes)))} examples", "at least one, and as many for every input and the labels")
     return Data(fitted, labels)
+
+
+def _loaded(batches: Iterable[Any]) -> Any:
+    """All batches of a loader as one. Raises `PruneError` for batches that are neither inputs nor inputs with labels."""
+    every = list(batches)
+    if not every:
+        _refuse("a loader without batches", "at least one")
+    first = every[0]
+    if isinstance(first, Mapping):
+        return {name: np.concatenate([_array(batch[name]) for batch in every]) for name in first}
+    if not isinstance(first, list | tuple):
+        return np.concatenate([_array(batch) for batch in every])
+    if len(first) == 1:
+        return _loaded([batch[0] for batch in every])
+    if len(first) != 2:
+        _refuse(f"batches of {len(first)} parts", "batches of inputs, or of inputs and labels")
+    return tuple(_loaded([batch[k] for batch in every]) for k in (0, 1))
 
 
 def read(path: str | Path) -> Any:

@@ -44,5 +44,5 @@ def written(outcome: Outcome, kept: Kept, name: str) -> Lumping | str:
         first[kept.column[unit]] = unit
     first[: len(kept.units)] = kept.units
     scale = {int(i): x.scale[i] for i in np.flatnonzero(x.present & (x.scale != 1))}
-    offset = {int(i): WrittenSurd(v.a, v.b, v.r) if isinstance(v, Surd) else v for i in np.flatnonzero(x.offset != 0) for v in [x.offset[i]]}
+    offset = {int(i): WrittenSurd(v.a, v.b, v.r) if isinstance(v, Surd) else v for i in np.flatnonzero(x.moved) for v in [x.offset[i]]}
     return Lumping(axis, len(kept.units), tuple(kept.column.tolist()), tuple(first.tolist()), scale, offset)

@@ -28,6 +28,19 @@ class Size:
     multiply_adds: int
 
 
+def sizes(before: Size, after: Size) -> dict[str, int]:
+    """`units_before`, `units_after`, and so on: what machines read."""
+    return {f"{what}_{when}": getattr(size, what) for what in _COUNTED for when, size in (("before", before), ("after", after))}
+
+
+def size_lines(before: Size, after: Size) -> list[str]:
+    """What people read."""
+    return [f"{says:<14} {getattr(before, what):>12,} -> {getattr(after, what):,}" for what, says in _COUNTED.items()]
+
+
+_COUNTED = {"units": "hidden units", "parameters": "parameters", "multiply_adds": "multiply-adds"}
+
+
 def measure(graph: Graph) -> Size:
     """The size of a network."""
     all_sites = sites(graph)

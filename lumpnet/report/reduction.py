@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from lumpnet.api import AsExecuted, Reduction
+from lumpnet.api import Reduction
 from lumpnet.bounds import CLAIM
 from lumpnet.certificate import DROPPED, Lumping, dumps
+from lumpnet.executing import AsExecuted
 from lumpnet.figures import above, below, count
 from lumpnet.ops import Site
 from lumpnet.ops.sites import counted, sites

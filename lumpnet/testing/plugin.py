@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from lumpnet.audit.api import Audit
+    from lumpnet.audit.result import Audit
 
 
 class Audited:

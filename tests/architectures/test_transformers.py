@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import lumpnet
-from lumpnet.api import Reduction, lift
+from lumpnet.api import Reduction
+from lumpnet.network import lift
 from lumpnet.verdict import Proved
 from tests.architectures.transformers import GPT, HEADS, HIDDEN, TOKENS, VOCABULARY, WIDTH, Encoder, plant, trained
 

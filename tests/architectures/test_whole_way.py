@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from lumpnet.api import Reduction, lift
+from lumpnet.api import Reduction
+from lumpnet.network import lift
 from tests.architectures import DenseBlock, Gated, MobileNetV2, ResNet34, ResNet50, SqueezeNet, UNet, WideResNet, alexnet, vgg16, widen
 from tests.architectures.whole_way import FULL, report, whole_way
 

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 
 import lumpnet
-from lumpnet.api import Reduction, lift
+from lumpnet.api import Reduction
+from lumpnet.network import lift
 from lumpnet.verdict import Proved
 from tests.architectures import DenseBlock, Gated, MobileNetV2, ResNet34, ResNet50, SqueezeNet, UNet, WideResNet, alexnet, vgg16, widen
 from tests.architectures.memory import forget, peak

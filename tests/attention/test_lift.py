@@ -9,9 +9,9 @@ from functools import cache
 import pytest
 import torch
 
-from lumpnet.api import lift
 from lumpnet.lift.torch import lift_module
 from lumpnet.lower.torch import lower_graph
+from lumpnet.network import lift
 from tests.attention.forms import FORMS, HEADS, OTHERS, TOKENS, WIDTH, build
 
 

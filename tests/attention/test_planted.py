@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import lumpnet
-from lumpnet.api import Network, Reduction
+from lumpnet.api import Reduction
+from lumpnet.network import Network
 from lumpnet.verdict import Proved
 from tests.attention.planted import WIDTH, Layers, layers, numbers
 

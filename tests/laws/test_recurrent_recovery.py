@@ -13,9 +13,9 @@ import pytest
 import torch
 
 import lumpnet
-from lumpnet.api import Network
 from lumpnet.ir import Graph, Node, Value
 from lumpnet.lump.exact import coarsest
+from lumpnet.network import Network
 from lumpnet.ops import get
 from lumpnet.ops.sites import run
 from lumpnet.quotient import all_columns

@@ -16,11 +16,12 @@ import torch
 from torch import nn
 
 import lumpnet
-from lumpnet.api import Network, Reduction
+from lumpnet.api import Reduction
 from lumpnet.errors import GraphError, NoExactValue
 from lumpnet.exact import fractions
 from lumpnet.ir import Graph, Node, Value
 from lumpnet.lump.relaxed import passes
+from lumpnet.network import Network
 from lumpnet.ops.sites import run, sites
 from lumpnet.testing import FAMILIES, as_trained, planted
 from lumpnet.verdict import Proved, Unknown

@@ -16,11 +16,11 @@ from oracle import evaluated
 from typer.testing import CliRunner
 
 import lumpnet
-from lumpnet.api import onnx_bytes
 from lumpnet.cli.app import app
 from lumpnet.ir import Graph, Node, Value
 from lumpnet.lift.onnx import lift_onnx
 from lumpnet.lower.onnx import save_onnx
+from lumpnet.network import onnx_bytes
 from tests.sweep import main as sweep_main
 from tests.sweep import sweep
 

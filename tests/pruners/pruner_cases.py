@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 import lumpnet
-from lumpnet.api import Network
 from lumpnet.ir import FLOATS, Graph
+from lumpnet.network import Network
 from lumpnet.ops.sites import run, sites
 from lumpnet.pruners import Change
 from lumpnet.pruning import Pruning

@@ -19,7 +19,7 @@ from lumpnet.pruners import available
 
 DEMO = Path(lumpnet.__file__).parent / "cli" / "demo.safetensors"
 KEYS = {
-    "method", "keep", "seed", "options", "verdict", "rounding", "units_before", "units_after",
+    "method", "keep", "keeps_at_least", "seed", "options", "verdict", "rounding", "units_before", "units_after",
     "parameters_before", "parameters_after", "changes", "skipped", "seconds",
 }  # fmt: skip
 UNITS = {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "integer"}}}

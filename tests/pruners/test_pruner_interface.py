@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import lumpnet
 from lumpnet.errors import FileError, LumpnetError, PruneError
 from lumpnet.pruners import Change, Pruned, Pruner, Task, best_units, registry
+from lumpnet.pruners.data import data_for
 from lumpnet.verdict import Proved
 from tests.pruners.pruner_cases import SEED
 
@@ -143,6 +145,36 @@ def test_data_by_name_in_files_and_with_labels(installed, model, tmp_path):
     for data in (tmp_path / "x.npy", torch.from_numpy(X), {name: X}, (X.astype(np.float32), Y), X.tolist(), tmp_path / "named.npz"):
         assert lumpnet.prune(model, EXAMPLE, method="mean", keep=0.5, data=data).network.data == whole
     assert lumpnet.prune(model, EXAMPLE, method="trained", keep=0.5, data=tmp_path / "named.npz").changes
+
+
+def test_data_by_a_loader(installed, model):
+    """All its batches, the last one smaller, with labels or by name."""
+    x, y = torch.from_numpy(X), torch.from_numpy(Y)
+    inputs = lumpnet.lift(model, EXAMPLE).graph.inputs
+    name = inputs[0].name
+    pairs = DataLoader(TensorDataset(x, y), batch_size=len(X) - 1)
+    named = DataLoader([{name: one, "labels": label} for one, label in zip(x, y, strict=True)], batch_size=2)
+    for loader, labels in ((DataLoader(x, batch_size=2), None), (DataLoader(TensorDataset(x), batch_size=3), None), (pairs, Y), (named, Y)):
+        found = data_for(inputs, loader)
+        np.testing.assert_array_equal(found.inputs[name], X.astype(np.float32))
+        np.testing.assert_array_equal(found.labels, labels)
+    by = [lumpnet.prune(model, EXAMPLE, method="trained", keep=0.5, data=data).network.data for data in (pairs, (X, Y))]
+    assert by[0] == by[1]
+
+
+LOADERS = {
+    "no batches": (DataLoader(TensorDataset(torch.zeros(0, 3)), batch_size=2), "a loader without batches"),
+    "three parts": (DataLoader(TensorDataset(*[torch.zeros(4, 3)] * 3), batch_size=2), "batches of 3 parts"),
+    "another shape": (DataLoader(torch.zeros(4, 5), batch_size=2), "an array of shape"),
+    "batches that differ": (DataLoader([torch.zeros(2, 3), torch.zeros(2, 4)], batch_size=None), "do not go together"),
+}
+
+
+@pytest.mark.parametrize("which", LOADERS)
+def test_loaders_of_something_else_are_refused(model, which):
+    loader, says = LOADERS[which]
+    with pytest.raises(PruneError, match=says):
+        lumpnet.prune(model, EXAMPLE, method="ispasp", keep=0.5, data=loader)
 
 
 REFUSED = {

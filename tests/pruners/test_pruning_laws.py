@@ -11,9 +11,9 @@ from hypothesis import seed as hypothesis_seed
 from hypothesis import strategies as st
 
 import lumpnet
-from lumpnet.api import Network
 from lumpnet.errors import PruneError
 from lumpnet.lump.layers import layers
+from lumpnet.network import Network
 from lumpnet.testing import FAMILIES, as_trained, networks
 from lumpnet.verdict import Proved
 from tests.pruners.pruner_cases import (

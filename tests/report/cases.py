@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 import lumpnet
-from lumpnet.audit.api import Audit
+from lumpnet.audit.result import Audit
 from lumpnet.ir import Graph
 from lumpnet.report import Page, Point, audits, reduction, sweeps
 from lumpnet.sweeping import Candidate, Sweep

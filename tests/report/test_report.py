@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 import lumpnet
-from lumpnet.audit.api import Source
+from lumpnet.audit.result import Source
 from lumpnet.cli.app import app
 from lumpnet.figures import above, below, visible
 from lumpnet.report import Page, Point, audits, marks, reduction

@@ -43,7 +43,7 @@ def test_only_the_scales_of_the_rule_pass(name):
     """Operand scales 2, 1/4, -1, -2: what passes merges, what does not is refused when forged."""
     activation, passes = ACTIVATIONS[name]
     row, bias = [0.5, -1.25], 0.75
-    graph = lumpnet.api.lift(mlp([row, row], [bias, bias], activation), X)
+    graph = lumpnet.network.lift(mlp([row, row], [bias, bias], activation), X)
     for rho in (2.0, 0.25, -1.0, -2.0):
         tensors = dict(graph.graph.tensors)
         tensors["0.weight"], tensors["0.bias"] = tensors["0.weight"].copy(), tensors["0.bias"].copy()

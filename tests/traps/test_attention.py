@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 from trap import accepted, reduced, refused
 
-from lumpnet.api import lift
+from lumpnet.network import lift
 
 T, D = 4, 2
 

@@ -186,4 +186,4 @@ def test_centred_inputs():
 
     found = reduced(Normalised(), X)
     assert units(found, "hidden") == 1
-    assert lumpnet.api.lift(Normalised(), X).graph.nodes[1].kind == "div_constant"
+    assert lumpnet.network.lift(Normalised(), X).graph.nodes[1].kind == "div_constant"

@@ -61,7 +61,7 @@ def test_a_half_that_reads_only_the_double_keeps_it():
 
 
 def test_forged_a_selected_double():
-    graph = lumpnet.api.lift(Behind([A, B, times(2, A)], lambda h: h[:, [2, 1]], 2), X)
+    graph = lumpnet.network.lift(Behind([A, B, times(2, A)], lambda h: h[:, [2, 1]], 2), X)
     refused(graph.graph, {"hidden": {2: (0, 2, 0)}})
 
 

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 import lumpnet
-from lumpnet.api import Network, Reduction, lower
+from lumpnet.api import Reduction
 from lumpnet.certificate import dumps
 from lumpnet.check import check_files
 from lumpnet.errors import NoExactValue
@@ -27,6 +27,7 @@ from lumpnet.evidence.sampling import choices
 from lumpnet.exact import ONE, ZERO, constant_array, fractions
 from lumpnet.ir import Graph
 from lumpnet.lump.exact import Outcome
+from lumpnet.network import Network, lower
 from lumpnet.ops import size
 from lumpnet.ops.sites import run, sites
 from lumpnet.partition import normal_form
