@@ -30,6 +30,7 @@ from lumpnet.audit.shares import Parts, by_unit, shares
 from lumpnet.audit.top1 import Top1, classifier, top1
 from lumpnet.bounds.relaxed import Allowance, Match, Program, pair, tape
 from lumpnet.bounds.relaxed.allowance import GRACE
+from lumpnet.bounds.relaxed.devices import on, usable
 from lumpnet.certificate import Certificate
 from lumpnet.domain import Box, Domain
 from lumpnet.errors import DomainError, LumpnetError, NoBound
@@ -82,11 +83,11 @@ def audit(
     what exact lumping alone gives (up to 2^17 parameters, after the search). certificate: of a reduction, whose relation says which unit
     became which; it is believed in nothing else, and without one units are matched by what is stored for them. The search ends after
     `timeout` seconds (a first bound that takes longer is cut short, and wider for it), after `boxes` boxes (0: without any upper bound), or when
-    both ends of the interval are within 2 %; with timeout=math.inf and jobs=1 the answer does not depend on the machine's speed. Raises
-    `LumpnetError` subclasses for models that cannot be read and domains that do not fit.
+    both ends of the interval are within 2 %; with timeout=math.inf and jobs=1 the answer does not depend on the machine's speed. device: where boxes
+    are bounded, `cpu` by `jobs` threads, or `cuda`. Raises `LumpnetError` subclasses for models that cannot be read and domains that do not fit,
+    `ValueError` for options that are none.
     """
-    if device != "cpu":
-        raise ValueError(f"device is {device!r}: audits run on 'cpu'")
+    place = usable(device)
     if epsilon is not None and not (epsilon >= 0 and math.isfinite(epsilon)):
         raise ValueError(f"epsilon is {epsilon!r}: use a number of 0 or more")
     began = time.monotonic()
@@ -96,9 +97,9 @@ def audit(
     _comparable(one, two)
     if top1:
         classifier(one)
-    with single_threaded():
+    with on(torch.device("cpu")), single_threaded():
         match = matched(one, two) if certificate is None else related(certificate, one, two)
-        run = _Run(one, two, match, domain, epsilon, top1, timeout, boxes, seed, jobs or len(os.sched_getaffinity(0)), progress, began)
+        run = _Run(one, two, match, domain, epsilon, top1, timeout, boxes, seed, jobs or len(os.sched_getaffinity(0)), place, progress, began)
         found = run.audit(data)
     options = {"epsilon": epsilon, "top1": top1, "timeout": timeout, "seed": seed}
     changes = tuple(residuals(one, two, run.match))
@@ -129,11 +130,12 @@ class _Run:
         most: int | None,
         seed: int,
         jobs: int,
+        device: torch.device,
         progress: Progress | None,
         began: float,
     ):
         self.one, self.two, self.match, self.epsilon, self.wants_top1, self.timeout, self.most = one, two, match, epsilon, top1, timeout, most
-        self.jobs, self.progress, self.began = jobs, progress, began
+        self.jobs, self.device, self.progress, self.began = jobs, device, progress, began
         self.ends = common(domain, one, two)
         self.attack = Attack(one, two, self.ends, seed)
         self.first: First | None = None
@@ -151,7 +153,7 @@ class _Run:
         self._climb()
         self._settle(program, (ATTACKING if self.attack.best else SETTLING) * self._left())
         self._lap("attack")
-        classes = top1(self.attack, False, self._left() * (0.5 if self.epsilon is not None else 0.8)) if self.wants_top1 else None
+        classes = top1(self.attack, False, self._left() * (0.5 if self.epsilon is not None else 0.8), self.device) if self.wants_top1 else None
         self._lap("top1")
         decided = classes is not None and classes.verdict == "different" and self.epsilon is None
         state = self._bounded(program, 0.0 if decided else self._left())
@@ -194,7 +196,8 @@ class _Run:
             self.reason = "no bound: no box was asked for"
             return None
         try:
-            return pair(tape(self.one), tape(self.two), self.match)
+            with on(self.device):
+                return pair(tape(self.one), tape(self.two), self.match)
         except NoBound as reason:
             self.reason = f"no bound: {reason}"
             return None
@@ -239,10 +242,12 @@ class _Run:
         for target in (t for t in program.outputs if t is not None):
             n = program.nodes[target].size
             if column < 2 * n:
-                row = torch.zeros(n, dtype=torch.float64)
-                row[column % n] = 1.0 if column < n else -1.0
                 end = time.monotonic() + max(self._left(), GRACE)
-                return shares(program, first.found, target, row, end)
+                with on(program.device):
+                    row = torch.zeros(n, dtype=torch.float64)
+                    row[column % n] = 1.0 if column < n else -1.0
+                    found = shares(program, first.found, target, row, end)
+                return {name: [part.cpu() for part in parts] for name, parts in found.items()}
             column -= 2 * n
         return {}
 

@@ -21,7 +21,8 @@ from torch import Tensor
 
 from lumpnet.audit.phases import Phases, parts, phases
 from lumpnet.bounds.relaxed.allowance import Allowance
-from lumpnet.bounds.relaxed.program import ELEMENTS, Evaluation, Program, evaluate, upper
+from lumpnet.bounds.relaxed.devices import on, room
+from lumpnet.bounds.relaxed.program import Evaluation, Program, evaluate, upper
 
 BATCH = 32
 """Boxes split at once by each job: more do not stay in a cache."""
@@ -162,24 +163,27 @@ class Search:
     """`program` has one or more outputs; `rows` picks among the 2 m signed entries (all outputs, then their negatives). It ends after `most` boxes."""
 
     def __init__(self, program: Program, attack: Attack, goal: float | None = None, rows: Tensor | None = None, jobs: int = 1, most: float = math.inf):
-        self.program, self.attack, self.goal, self.jobs, self.most = program, attack, goal, jobs, most
+        self.program, self.attack, self.goal, self.most = program, attack, goal, most
+        self.jobs = jobs if program.device.type == "cpu" else 1
         self.targets = [t for t in program.outputs if t is not None]
         self.sizes = [program.nodes[i].size for i in program.inputs]
         self.rows = rows
-        self.together = max(HELD // program.held, BATCH // 2) if program.held else 2 * BATCH
+        self.batch = BATCH * room(program.device)
+        self.together = max(HELD * room(program.device) // program.held, self.batch // 2) if program.held else 2 * self.batch
         self.steps = STEPS if goal is None else 0
-        self.many = max(1, ELEMENTS // max(node.size for node in program.nodes)) if program.many else 2 * max(node.size for node in program.nodes)
+        self.many = max(1, program.elements // max(node.size for node in program.nodes)) if program.many else 2 * max(node.size for node in program.nodes)
         self.phases: Phases | None = None
 
     def run(self, low: Tensor, high: Tensor, seconds: float = 60.0, progress: Callable[[State], None] | None = None) -> State:
         """low, high: (n,), all inputs in a row. Raises `NoBound` where not even the whole box has a bound."""
         began = time.monotonic()
-        with single_threaded(), torch.no_grad():
+        with on(self.program.device), single_threaded(), torch.no_grad():
             if not self.targets:
                 return State(0.0, 0.0, (low + high) / 2)
+            low, high = (x.to(self.program.device) for x in (low, high))
             self.phases = phases(self.program) if float((high - low).sum()) > MANY * float((high - low).max()) else None
             first = self.bounded(low[None], high[None], {})
-            lower, witness = self.attack(torch.cat([corners(first), low[None], high[None]]), self.steps)
+            lower, witness = self.tried(torch.cat([corners(first), low[None], high[None]]))
             state = State(float(first.worst.max()), lower, witness, 1)
             waiting = Waiting(first)
             finished = 0.0
@@ -193,20 +197,26 @@ class Search:
                         progress(state)
                     if not state.open or state.seconds >= seconds or state.boxes >= self.most or (self.goal is not None and state.lower > self.goal):
                         return state
-                    chosen = waiting.pop(BATCH * self.jobs)
+                    chosen = waiting.pop(self.batch * self.jobs)
                     parts = [chosen.take(c) for c in torch.chunk(torch.arange(len(chosen)), self.jobs)]
                     found = work(lambda part, bar=bar: self.children(part, bar), parts)
                     finished = max(finished, bar)  # what the children leave out is known to be at most the bar
                     state.boxes += sum(map(len, found))
-                    best, at = self.attack(torch.cat([corners(b) for b in found]), self.steps)
+                    best, at = self.tried(torch.cat([corners(b) for b in found]))
                     if best > state.lower:
                         state.lower, state.witness = best, at
                     for part in found:
                         waiting.put(part)
 
+    def tried(self, points: Tensor) -> tuple[float, Tensor]:
+        """What the attack, on the processor, makes of points (N, n)."""
+        with on(torch.device("cpu")):
+            return self.attack(points.cpu(), self.steps)
+
     def attained(self, point: Tensor, allowance: Allowance) -> float:
         """A number that an output reaches at a point (n,): bounds of the point alone, in which errors meet, as intervals do not let them. Raises `NoBound`."""
-        with single_threaded(), torch.no_grad():
+        with on(self.program.device), single_threaded(), torch.no_grad():
+            point = point.to(self.program.device)
             found = evaluate(self.program, self.ends(point[None], point[None]), allowance=allowance)
             return max(0.0, -float(self.outputs(found)[0].min()))
 

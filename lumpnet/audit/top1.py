@@ -20,6 +20,7 @@ from torch import Tensor
 
 from lumpnet.audit.attack import Attack
 from lumpnet.bounds.relaxed import Allowance, Program, evaluate, tape, upper
+from lumpnet.bounds.relaxed.devices import on
 from lumpnet.bounds.relaxed.program import Input, Node, plain
 from lumpnet.errors import DomainError, NoBound
 from lumpnet.ir import Graph
@@ -28,6 +29,7 @@ Array = np.ndarray[Any, Any]
 BATCH = 64
 STARTS, ROUNDS, HALVINGS = 64, 6, 40
 STEPS = (8, 24)
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,7 @@ def classifier(graph: Graph) -> int:
     return int(shapes[0][1])
 
 
-def top1(attack: Attack, zero: bool, seconds: float) -> Top1:
+def top1(attack: Attack, zero: bool, seconds: float, device: torch.device = CPU) -> Top1:
     """`zero`: the difference is known to be 0 everywhere."""
     classifier(attack.graphs[0])
     if zero:
@@ -62,7 +64,7 @@ def top1(attack: Attack, zero: bool, seconds: float) -> Top1:
     if found is not None:
         return found
     try:
-        return _same(attack, began + seconds)
+        return _same(attack, began + seconds, device)
     except NoBound as reason:
         return Top1("unknown", f"no bound of the scores: {reason}")
 
@@ -78,7 +80,7 @@ def alone(graph: Graph) -> Program:
     return Program(nodes, [steps.values[v.name] for v in graph.inputs], [steps.values[name] for name in graph.outputs])
 
 
-def _same(attack: Attack, deadline: float) -> Top1:
+def _same(attack: Attack, deadline: float, device: torch.device) -> Top1:
     space = attack.space
     enclosed = attack.enclosed((space.low / 2 + space.high / 2).clamp(space.low, space.high))
     if enclosed is None:
@@ -89,7 +91,8 @@ def _same(attack: Attack, deadline: float) -> Top1:
         return Top1("same", classes=(0, 0))
     rows = torch.eye(n, dtype=torch.float64)[[k for k in range(n) if k != winner]]
     rows[:, winner] = -1
-    programs = [alone(graph) for graph in attack.graphs]
+    with on(device):
+        programs = [alone(graph) for graph in attack.graphs]
     waiting, per = [(space.low, space.high)], 0.0
     while waiting:
         began = time.monotonic()
@@ -115,15 +118,18 @@ def _open(programs: list[Program], rows: Tensor, sizes: list[int], low: Tensor, 
     """Which boxes are not decided, and how much each input moves what is not."""
     worst, influence = torch.zeros(len(low), dtype=torch.bool), torch.zeros_like(low)
     for program in programs:
-        found = evaluate(program, list(zip(torch.split(low, sizes, 1), torch.split(high, sizes, 1), strict=True)), allowance=Allowance(deadline))
-        target = program.outputs[0]
-        assert target is not None
-        answer = upper(program, found, target, rows.expand(len(low), *rows.shape))
-        zeros = [torch.zeros(len(low), len(rows), size, dtype=torch.float64) for size in sizes]
-        coefficients = torch.cat([answer.coefficients.get(i, z) for i, z in zip(program.inputs, zeros, strict=True)], 2)
-        above = answer.bound >= 0
-        worst |= above.any(1)
-        influence += (coefficients.abs() * above[..., None]).sum(1)
+        with on(program.device):
+            ends = (torch.split(x.to(program.device), sizes, 1) for x in (low, high))
+            found = evaluate(program, list(zip(*ends, strict=True)), allowance=Allowance(deadline))
+            target = program.outputs[0]
+            assert target is not None
+            answer = upper(program, found, target, rows.to(program.device).expand(len(low), *rows.shape))
+            zeros = [torch.zeros(len(low), len(rows), size, dtype=torch.float64) for size in sizes]
+            coefficients = torch.cat([answer.coefficients.get(i, z) for i, z in zip(program.inputs, zeros, strict=True)], 2)
+            above = answer.bound >= 0
+            moves = (coefficients.abs() * above[..., None]).sum(1)
+        worst |= above.any(1).cpu()
+        influence += moves.cpu()
     return worst, influence + 1e-30
 
 

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from lumpnet.bounds.relaxed import relaxations as relax
+from lumpnet.bounds.relaxed.devices import placed
 from lumpnet.bounds.relaxed.maps import Chain, Dense, Diagonal, Difference, Function, Gather, Map
 from lumpnet.bounds.relaxed.program import Affine, Input, Node, Nonlinear, Program, constant, everywhere, plain, unstable
 from lumpnet.bounds.relaxed.relaxations import Bounds, Lines
@@ -78,8 +79,8 @@ class Units:
         wide[axis] = -1
         of, scale, offset = (np.broadcast_to(v.reshape(wide), shape) for v in (self.of, self.scale, self.offset))
         index = np.where(of < 0, -1, taken).reshape(-1)
-        factor, shift = (torch.from_numpy(np.array(v, dtype=np.float64).reshape(-1)) for v in (scale, offset))
-        return Relation(torch.from_numpy(index), factor, shift, n)
+        factor, shift = (placed(np.array(v, dtype=np.float64).reshape(-1)) for v in (scale, offset))
+        return Relation(placed(index), factor, shift, n)
 
 
 Match = Mapping[str, tuple[str, Units | None]]

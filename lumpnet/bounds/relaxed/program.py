@@ -32,6 +32,7 @@ from lumpnet.bounds.outward import Range
 from lumpnet.bounds.registry import rule_for
 from lumpnet.bounds.relaxed import relaxations as relax
 from lumpnet.bounds.relaxed.allowance import Allowance
+from lumpnet.bounds.relaxed.devices import current, fetched, placed, room
 from lumpnet.bounds.relaxed.maps import Chain, Difference, Gather, Map
 from lumpnet.bounds.relaxed.relaxations import Bounds, Lines
 from lumpnet.bounds.relaxed.tape import Step, curve_of
@@ -42,7 +43,7 @@ RAISED = 1 + 2.0**-20
 TINY = 2.0**-400
 HUGE = 2.0**300
 ELEMENTS = 1 << 19
-"""Coefficients held at once by one substitution: more do not stay in a cache."""
+"""Coefficients held at once by one substitution on a processor: more do not stay in a cache."""
 FEW = 64
 """Inputs up to which `Evaluation.reach` is kept, and above which there are many."""
 SHALLOW = 1
@@ -121,11 +122,17 @@ class Nonlinear(Node):
 
 @dataclass(eq=False)
 class Program:
-    """`outputs` are numbers of values; None is a value that is zero whatever the input."""
+    """`outputs` are numbers of values; None is a value that is zero whatever the input. Its tensors are on `device`."""
 
     nodes: list[Node]
     inputs: list[int]
     outputs: list[int | None]
+    device: torch.device = field(default_factory=current)
+
+    @property
+    def elements(self) -> int:
+        """Coefficients held at once by one substitution."""
+        return ELEMENTS * room(self.device)
 
     @cached_property
     def crowd(self) -> int:
@@ -320,7 +327,7 @@ def _at_corners(found: Evaluation, ends: dict[int, Tensor], relieved: dict[int, 
     base = const + slack * RAISED + (TINY + count * U * const.abs())
     (batch, rows), corners = const.shape, next(iter(found.points.values())).shape[2]
     heights = base[..., None].expand(batch, rows, corners).contiguous()
-    step = max(1, CACHED // (rows * corners))
+    step = max(1, CACHED * room(heights.device) // (rows * corners))
     for b in range(0, batch, step):
         part = heights[b : b + step]
         for number, a in ends.items():
@@ -474,8 +481,8 @@ def _rows(program: Program, found: Evaluation, target: int, wanted: Tensor, floo
     flat = [b[..., None].expand(-1, -1, corners) for b in (low, high)]
     heights, raised = tuple(h.clone() for h in found.heights.get(target, flat)) if corners else (), False
     shares = found.reach.setdefault(target, torch.zeros(*low.shape, inputs, dtype=torch.float64)) if inputs <= FEW else None
-    boxes = max(1, min(batch, ELEMENTS // (2 * widest * order.shape[1]) or 1))
-    rows = max(1, ELEMENTS // (2 * widest * boxes))
+    boxes = max(1, min(batch, program.elements // (2 * widest * order.shape[1]) or 1))
+    rows = max(1, program.elements // (2 * widest * boxes))
     for b in range(0, batch, boxes):
         part = found if boxes == batch else _part(found, b, b + boxes)
         for k in range(0, order.shape[1], rows):
@@ -527,7 +534,7 @@ def _relief(lines: Lines, below: Tensor, above: Tensor) -> Relief:
         offset, slope, other = torch.minimum(offset, -lines.under), torch.maximum(slope, 1 - low), torch.maximum(other, low)
     slope, other, offset = (torch.where(lines.chord, t, 0.0)[..., None] for t in (slope, other, offset))
     by, most = torch.empty_like(above), torch.empty_like(above[..., 0])
-    step = max(1, CACHED // above[0].numel())
+    step = max(1, CACHED * room(above.device) // above[0].numel())
     for b in range(0, len(by), step):
         part = slice(b, b + step)
         term = torch.maximum(above[part] * other[part], (below[part] * slope[part]).neg_()).clamp_(min=0)
@@ -676,10 +683,10 @@ def plain(step: Step, parents: tuple[int, ...]) -> Node:
         lows, highs = [], []
         with np.errstate(all="ignore"):
             for b in range(len(operands[0][0])):
-                xs = [Range(low[b].numpy().reshape(s), high[b].numpy().reshape(s)) for (low, high), s in zip(operands, shapes, strict=True)]
+                xs = [Range(fetched(low[b]).reshape(s), fetched(high[b]).reshape(s)) for (low, high), s in zip(operands, shapes, strict=True)]
                 out = rule_for(site).range(site, xs)
-                lows.append(torch.from_numpy(np.array(np.broadcast_to(out.lo, step.shape)).reshape(-1)))
-                highs.append(torch.from_numpy(np.array(np.broadcast_to(out.hi, step.shape)).reshape(-1)))
+                lows.append(placed(np.array(np.broadcast_to(out.lo, step.shape)).reshape(-1)))
+                highs.append(placed(np.array(np.broadcast_to(out.hi, step.shape)).reshape(-1)))
         return constant((torch.stack(lows), torch.stack(highs)), len(operands))
 
     return Nonlinear(step.size, parents, interval, everywhere if len(parents) == 1 else _nowhere)

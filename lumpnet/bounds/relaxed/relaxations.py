@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from lumpnet.bounds.functions import MARGIN
+from lumpnet.bounds.relaxed.devices import fetched, placed
 
 NUDGE = 2.0**-48
 LEAST = 2.0**-1060
@@ -220,7 +221,7 @@ def _grid(low: Tensor, top: Tensor, parts: int = _PARTS) -> tuple[Tensor, Tensor
 
 
 def _evaluated(f: Callable[[np.ndarray], np.ndarray], x: Tensor) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(f(x.numpy())))
+    return placed(np.ascontiguousarray(f(fetched(x))))
 
 
 # -- products, softmax ------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from lumpnet.bounds.kinds.means import Mean
 from lumpnet.bounds.kinds.norm import BatchNorm
 from lumpnet.bounds.outward import Range, add_down, add_up, point, times
 from lumpnet.bounds.registry import RULES
+from lumpnet.bounds.relaxed.devices import placed
 from lumpnet.bounds.relaxed.maps import Dense, Diagonal, Function, Gather, Map
 from lumpnet.errors import NoBound
 from lumpnet.ir import Graph
@@ -100,7 +101,7 @@ class _Writer:
 
     def affine(self, terms: Sequence[tuple[int, Map]], shape: tuple[int, ...], bias: Any = 0.0, off: Any = 0.0) -> int:
         n = math.prod(shape)
-        whole, error = (torch.from_numpy(np.array(np.broadcast_to(np.asarray(b, dtype=np.float64), shape)).reshape(n)) for b in (bias, off))
+        whole, error = (placed(np.array(np.broadcast_to(np.asarray(b, dtype=np.float64), shape)).reshape(n)) for b in (bias, off))
         return self.add("affine", [p for p, _ in terms], shape, maps=tuple(m for _, m in terms), bias=whole, off=error)
 
     def relu(self, x: int) -> int:
@@ -140,7 +141,7 @@ def _moves(writer: _Writer, site: Site, xs: Sequence[int]) -> int:
     sizes = [math.prod(writer.shape(x)) for x in xs]
     starts = np.cumsum([1, *sizes])
     numbers = [np.arange(a, a + n, dtype=np.float64).reshape(1, *writer.shape(x)) for a, n, x in zip(starts, sizes, xs, strict=False)]
-    found = torch.from_numpy(np.rint(get(site.node.kind).run(site, numbers)[0]).astype(np.int64).reshape(-1))
+    found = placed(np.rint(get(site.node.kind).run(site, numbers)[0]).astype(np.int64).reshape(-1))
     terms = []
     for x, a, n in zip(xs, starts.tolist(), sizes, strict=False):
         terms.append((x, Gather(torch.where((found >= a) & (found < a + n), found - a, -1), n)))
@@ -203,7 +204,7 @@ def _batch_norm(writer: _Writer, site: Site, xs: Sequence[int]) -> int:
     moved = times(point(-mean), factor)
     weight, rel = _middle(factor, shape)
     bias, off = _enclosed(Range(add_down(moved.lo, beta), add_up(moved.hi, beta)))
-    return writer.affine([(xs[0], Diagonal(torch.from_numpy(weight), rel))], shape, bias, off)
+    return writer.affine([(xs[0], Diagonal(placed(weight), rel))], shape, bias, off)
 
 
 @compiles("add")
@@ -214,7 +215,7 @@ def _add(writer: _Writer, site: Site, xs: Sequence[int]) -> int:
 def _broadcast(shape: tuple[int, ...], to: tuple[int, ...]) -> Gather:
     n = math.prod(shape)
     index = np.broadcast_to(np.arange(n).reshape((1,) * (len(to) - len(shape)) + shape), to)
-    return Gather(torch.from_numpy(np.array(index).reshape(-1)), n)
+    return Gather(placed(np.array(index).reshape(-1)), n)
 
 
 @compiles("add_constant", "mul_constant", "div_constant")
@@ -226,8 +227,8 @@ def _with_constant(writer: _Writer, site: Site, xs: Sequence[int]) -> int:
         case "add_constant":
             return writer.affine([(x, writer.same(x))], shape, number.reshape(shape))
         case "mul_constant":
-            return writer.affine([(x, Diagonal(torch.from_numpy(number.copy())))], shape)
-    return writer.affine([(x, Diagonal(torch.from_numpy(1.0 / number), 2.0))], shape)
+            return writer.affine([(x, Diagonal(placed(number.copy())))], shape)
+    return writer.affine([(x, Diagonal(placed(1.0 / number), 2.0))], shape)
 
 
 @compiles("relu")
@@ -239,7 +240,7 @@ def _relu(writer: _Writer, site: Site, xs: Sequence[int]) -> int:
 def _leaky(writer: _Writer, site: Site, xs: Sequence[int]) -> int:
     shape, (x,) = _shape(site.shape), xs
     stored = site.params["slope"].astype(np.float64).reshape(-1, *[1] * (len(shape) - 1)) if site.node.kind == "prelu" else float(site.attrs["slope"])
-    slope = torch.from_numpy(np.broadcast_to(np.asarray(stored), shape).reshape(-1).copy())
+    slope = placed(np.broadcast_to(np.asarray(stored), shape).reshape(-1).copy())
     return writer.affine([(x, Diagonal(slope)), (writer.relu(x), Diagonal(1 - slope, 2.0))], shape)
 
 
@@ -305,7 +306,7 @@ def _filled(index: np.ndarray) -> np.ndarray:
 
 def _largest(writer: _Writer, x: int, index: np.ndarray, shape: tuple[int, ...]) -> int:
     """Level by level, `max(a, b) = b + relu(a - b)`; an entry without a partner stays. What is between has the shape of the output and one axis more."""
-    at = torch.from_numpy(index.copy())
+    at = placed(index.copy())
     n = len(at)
     while at.shape[1] > 1:
         size, half = math.prod(writer.shape(x)), at.shape[1] // 2
@@ -337,7 +338,7 @@ def _softmax(writer: _Writer, site: Site, xs: Sequence[int]) -> int:
 
 
 def _float(weight: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(weight, dtype=np.float64))
+    return placed(np.ascontiguousarray(weight, dtype=np.float64))
 
 
 def _enclosed(x: Range) -> tuple[np.ndarray, np.ndarray]:
