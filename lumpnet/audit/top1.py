@@ -80,7 +80,7 @@ def alone(graph: Graph) -> Program:
     return Program(nodes, [steps.values[v.name] for v in graph.inputs], [steps.values[name] for name in graph.outputs])
 
 
-def _same(attack: Attack, deadline: float, device: torch.device) -> Top1:
+def _same(attack: Attack, deadline: float, device: torch.device = CPU) -> Top1:
     space = attack.space
     enclosed = attack.enclosed((space.low / 2 + space.high / 2).clamp(space.low, space.high))
     if enclosed is None:

@@ -176,7 +176,7 @@ def test_other_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="epsilon"):
         audited(one, one, epsilon=-1)
     with pytest.raises(ValueError, match="device"):
-        audited(one, one, device="cuda")
+        audited(one, one, device="tpu")
 
 
 # -- floating point ---------------------------------------------------------------------------
