@@ -10,8 +10,9 @@ difference is zero everywhere name the same class, ties included.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ Array = np.ndarray[Any, Any]
 BATCH = 64
 STARTS, ROUNDS, HALVINGS = 64, 6, 40
 STEPS = (8, 24)
+CLEARER = 2.0
+"""Linear bounds are asked for at a point where the winners are this many times as far ahead as at the last one."""
 CPU = torch.device("cpu")
 
 
@@ -60,16 +63,8 @@ def top1(attack: Attack, zero: bool, seconds: float, device: torch.device = CPU)
     if zero:
         return Top1("same")
     began = time.monotonic()
-    found = _different(attack, lambda: time.monotonic() - began > seconds / 2)
-    if found is not None:
-        return found
-    try:
-        return _same(attack, began + seconds, device)
-    except NoBound as reason:
-        return Top1("unknown", f"no bound of the scores: {reason}")
-
-
-# -- the same class ---------------------------------------------------------------------------
+    classes = Classes(attack, began + seconds, device)
+    return classes.different(began + seconds / 2) or classes.same()
 
 
 def alone(graph: Graph) -> Program:
@@ -80,104 +75,149 @@ def alone(graph: Graph) -> Program:
     return Program(nodes, [steps.values[v.name] for v in graph.inputs], [steps.values[name] for name in graph.outputs])
 
 
-def _same(attack: Attack, deadline: float, device: torch.device = CPU) -> Top1:
-    space = attack.space
-    enclosed = attack.enclosed((space.low / 2 + space.high / 2).clamp(space.low, space.high))
-    if enclosed is None:
-        return Top1("unknown", "no bound of the scores")
-    winner = int((enclosed[0].lo + enclosed[0].hi).argmax())
-    n = len(enclosed[0].lo)
-    if n == 1:
-        return Top1("same", classes=(0, 0))
-    rows = torch.eye(n, dtype=torch.float64)[[k for k in range(n) if k != winner]]
-    rows[:, winner] = -1
-    with on(device):
-        programs = [alone(graph) for graph in attack.graphs]
-    waiting, per = [(space.low, space.high)], 0.0
-    while waiting:
-        began = time.monotonic()
-        count = int(min(BATCH, max(0.0, deadline - began) / max(per, 1e-9)))
-        if not count:
-            return Top1("unknown", f"time is up: class {winner} is not certified on all of the domain")
-        batch, waiting = waiting[-count:], waiting[:-count]
-        low, high = (torch.stack(side) for side in zip(*batch, strict=True))
-        open_, influence = _open(programs, rows, space.sizes, low, high, deadline)
-        per = (time.monotonic() - began) / len(batch)
-        low, high, influence = low[open_], high[open_], influence[open_]
-        if (found := _tells_apart(attack, low / 2 + high / 2)) is not None:
-            return found
-        widest = (influence * (high - low)).argmax(1)[:, None]
-        middle = low.gather(1, widest) / 2 + high.gather(1, widest) / 2
-        if bool(((middle <= low.gather(1, widest)) | (middle >= high.gather(1, widest))).any()):
-            return Top1("unknown", f"class {winner} does not win by a margin that floating point can tell")
-        waiting += list(zip(low, high.scatter(1, widest, middle), strict=True)) + list(zip(low.scatter(1, widest, middle), high, strict=True))
-    return Top1("same", classes=(winner, winner))
+class Classes:
+    """The classes that both networks of an attack name, until `deadline`, as `time.monotonic()` tells; boxes are bounded on `device`."""
 
+    def __init__(self, attack: Attack, deadline: float, device: torch.device = CPU):
+        self.attack, self.deadline, self.device = attack, deadline, device
+        self.n = classifier(attack.graphs[0])
+        self.clear = 0.0
+        """How far the winners were ahead at the clearest point at which linear bounds were asked for."""
 
-def _open(programs: list[Program], rows: Tensor, sizes: list[int], low: Tensor, high: Tensor, deadline: float) -> tuple[Tensor, Tensor]:
-    """Which boxes are not decided, and how much each input moves what is not."""
-    worst, influence = torch.zeros(len(low), dtype=torch.bool), torch.zeros_like(low)
-    for program in programs:
-        with on(program.device):
-            ends = (torch.split(x.to(program.device), sizes, 1) for x in (low, high))
-            found = evaluate(program, list(zip(*ends, strict=True)), allowance=Allowance(deadline))
-            target = program.outputs[0]
-            assert target is not None
-            answer = upper(program, found, target, rows.to(program.device).expand(len(low), *rows.shape))
-            zeros = [torch.zeros(len(low), len(rows), size, dtype=torch.float64) for size in sizes]
-            coefficients = torch.cat([answer.coefficients.get(i, z) for i, z in zip(program.inputs, zeros, strict=True)], 2)
-            above = answer.bound >= 0
-            moves = (coefficients.abs() * above[..., None]).sum(1)
-        worst |= above.any(1).cpu()
-        influence += moves.cpu()
-    return worst, influence + 1e-30
+    @cached_property
+    def programs(self) -> list[Program]:
+        """Raises `NoBound`."""
+        with on(self.device):
+            return [alone(graph) for graph in self.attack.graphs]
 
+    # -- the same class -----------------------------------------------------------------------
 
-# -- another class ----------------------------------------------------------------------------
+    def same(self) -> Top1:
+        """Certified on smaller and smaller boxes; a counterexample where one turns up on the way."""
+        try:
+            return self._same()
+        except NoBound as reason:
+            return Top1("unknown", f"no bound of the scores: {reason}")
 
+    def _same(self) -> Top1:
+        space = self.attack.space
+        winner = self._candidate((space.low / 2 + space.high / 2).clamp(space.low, space.high))
+        if winner is None:
+            return Top1("unknown", "no bound of the scores")
+        if self.n == 1:
+            return Top1("same", classes=(0, 0))
+        waiting, per = [(space.low, space.high)], 0.0
+        while waiting:
+            began = time.monotonic()
+            count = int(min(BATCH, max(0.0, self.deadline - began) / max(per, 1e-9)))
+            if not count:
+                return Top1("unknown", f"time is up: class {winner} is not certified on all of the domain")
+            batch, waiting = waiting[-count:], waiting[:-count]
+            low, high = (torch.stack(side) for side in zip(*batch, strict=True))
+            open_, influence = self.beaten(self.programs, winner, low, high, self.deadline)
+            per = (time.monotonic() - began) / len(batch)
+            low, high, influence = low[open_], high[open_], influence[open_]
+            if (found := self.told_apart(low / 2 + high / 2)) is not None:
+                return found
+            widest = (influence * (high - low)).argmax(1)[:, None]
+            middle = low.gather(1, widest) / 2 + high.gather(1, widest) / 2
+            if bool(((middle <= low.gather(1, widest)) | (middle >= high.gather(1, widest))).any()):
+                return Top1("unknown", f"class {winner} does not win by a margin that floating point can tell")
+            waiting += list(zip(low, high.scatter(1, widest, middle), strict=True)) + list(zip(low.scatter(1, widest, middle), high, strict=True))
+        return Top1("same", classes=(winner, winner))
 
-def _tells_apart(attack: Attack, x: Tensor) -> Top1 | None:
-    """A certified counterexample among points (N, n), where torch finds one."""
-    if not attack.modules or not len(x):
+    def _candidate(self, x: Tensor) -> int | None:
+        """The original's class at a point (n,), as far as anything shows it."""
+        if self.attack.modules:
+            with torch.no_grad():
+                return int(self.attack.outputs(x[None])[0].argmax())
+        enclosed = self.attack.enclosed(x)
+        return None if enclosed is None else int((enclosed[0].lo + enclosed[0].hi).argmax())
+
+    def beaten(self, programs: list[Program], winner: int, low: Tensor, high: Tensor, deadline: float) -> tuple[Tensor, Tensor]:
+        """On which boxes (B, n) another score may reach the winner's in one of the networks, (B,) bool, and how much each input moves what may."""
+        rows = torch.eye(self.n, dtype=torch.float64)[[k for k in range(self.n) if k != winner]]
+        rows[:, winner] = -1
+        worst, influence, sizes = torch.zeros(len(low), dtype=torch.bool), torch.zeros_like(low), self.attack.space.sizes
+        for program in programs:
+            with on(program.device):
+                ends = (torch.split(x.to(program.device), sizes, 1) for x in (low, high))
+                found = evaluate(program, list(zip(*ends, strict=True)), allowance=Allowance(deadline))
+                target = program.outputs[0]
+                assert target is not None
+                answer = upper(program, found, target, rows.to(program.device).expand(len(low), *rows.shape))
+                zeros = [torch.zeros(len(low), len(rows), size, dtype=torch.float64) for size in sizes]
+                coefficients = torch.cat([answer.coefficients.get(i, z) for i, z in zip(program.inputs, zeros, strict=True)], 2)
+                above = answer.bound >= 0
+                moves = (coefficients.abs() * above[..., None]).sum(1)
+            worst |= above.any(1).cpu()
+            influence += moves.cpu()
+        return worst, influence + 1e-30
+
+    # -- another class ------------------------------------------------------------------------
+
+    def different(self, until: float) -> Top1 | None:
+        """Random and climbed points, then points on both sides of where the original changes its class."""
+        attack = self.attack
+        if not attack.modules:
+            return None
+        x = torch.cat([attack.point[None], attack.space.random(STARTS * 4, attack.rng)])
+        for k in range(ROUNDS):
+            climbed = attack.climb(_towards_another_class, STARTS, STEPS[k % len(STEPS)])
+            for points in (x, climbed, _boundary(attack, torch.cat([climbed, x]))):
+                found = self.told_apart(points)
+                if found is not None or time.monotonic() > until:
+                    return found
+            x = attack.space.random(STARTS, attack.rng)
         return None
-    x = attack.space.representable(x)
-    with torch.no_grad():
-        f, g = attack.outputs(x)
-    for k in torch.nonzero(f.argmax(1) != g.argmax(1))[:4, 0].tolist():
-        found = _certified(attack, x[k])
-        if found is not None:
-            return found
-    return None
+
+    def told_apart(self, x: Tensor) -> Top1 | None:
+        """A certified counterexample among points (N, n), where torch finds one."""
+        if not self.attack.modules or not len(x):
+            return None
+        x = self.attack.space.representable(x)
+        with torch.no_grad():
+            f, g = self.attack.outputs(x)
+        apart = torch.nonzero(f.argmax(1) != g.argmax(1))[:, 0]
+        for k in apart[:4].tolist():
+            if (found := self._by_intervals(x[k])) is not None:
+                return found
+        if not len(apart):
+            return None
+        clear = torch.minimum(_ahead(f[apart]), _ahead(g[apart]))
+        if float(clear.max()) <= self.clear * CLEARER:
+            return None
+        at, self.clear = apart[clear.argmax()], float(clear.max())
+        return self._by_lines(x[at], int(f[at].argmax()), int(g[at].argmax()))
+
+    def _by_intervals(self, x: Tensor) -> Top1 | None:
+        enclosed = self.attack.enclosed(x)
+        if enclosed is None:
+            return None
+        classes = [_strict_winner(r.lo, r.hi) for r in enclosed]
+        if None in classes or classes[0] == classes[1]:
+            return None
+        return Top1("different", classes=(classes[0] or 0, classes[1] or 0), inputs=self.attack.space.arrays(x))
+
+    def _by_lines(self, x: Tensor, one: int, two: int) -> Top1 | None:
+        """Linear bounds of the point alone, for deep networks of which intervals say nothing, in half of the time that is left."""
+        now = time.monotonic()
+        deadline = now + max(0.0, self.deadline - now) / 2
+        with suppress(NoBound):
+            if not any(bool(self.beaten([p], k, x[None], x[None], deadline)[0]) for p, k in zip(self.programs, (one, two), strict=True)):
+                return Top1("different", classes=(one, two), inputs=self.attack.space.arrays(x))
+        return None
 
 
-def _certified(attack: Attack, x: Tensor) -> Top1 | None:
-    enclosed = attack.enclosed(x)
-    if enclosed is None:
-        return None
-    classes = [_strict_winner(r.lo, r.hi) for r in enclosed]
-    if None in classes or classes[0] == classes[1]:
-        return None
-    return Top1("different", classes=(classes[0] or 0, classes[1] or 0), inputs=attack.space.arrays(x))
+def _ahead(scores: Tensor) -> Tensor:
+    """By how much the largest of the scores (N, n) is ahead of the next."""
+    best = scores.topk(2, dim=1).values
+    return torch.nan_to_num(best[:, 0] - best[:, 1])
 
 
 def _strict_winner(low: Array, high: Array) -> int | None:
     best = int(low.argmax())
     return best if bool((np.delete(high, best) < low[best]).all()) else None
-
-
-def _different(attack: Attack, over: Callable[[], bool]) -> Top1 | None:
-    """Random and climbed points, then points on both sides of where the original changes its class."""
-    if not attack.modules:
-        return None
-    x = torch.cat([attack.point[None], attack.space.random(STARTS * 4, attack.rng)])
-    for k in range(ROUNDS):
-        climbed = attack.climb(_towards_another_class, STARTS, STEPS[k % len(STEPS)])
-        for points in (x, climbed, _boundary(attack, torch.cat([climbed, x]))):
-            found = _tells_apart(attack, points)
-            if found is not None or over():
-                return found
-        x = attack.space.random(STARTS, attack.rng)
-    return None
 
 
 def _towards_another_class(f: Tensor, g: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from dataclasses import replace
 from fractions import Fraction
@@ -16,7 +17,7 @@ from torch import nn
 import lumpnet
 from lumpnet import Box
 from lumpnet.audit.attack import Attack
-from lumpnet.audit.top1 import _same, _strict_winner
+from lumpnet.audit.top1 import Classes, _strict_winner
 from lumpnet.errors import DomainError, LumpnetError
 from lumpnet.exact import fractions
 from lumpnet.figures import above, below
@@ -284,12 +285,31 @@ def test_a_class_that_changes_somewhere_is_never_certified(rng: np.random.Genera
         one, two, box = near_ties(rng, factor)
         attack = Attack(one, two, {"x": box.on(one.inputs[0])})
         attack.modules = []
-        found = _same(attack, time.monotonic() + 2)
+        found = Classes(attack, time.monotonic() + 2).same()
         if factor > 1:
             assert found.verdict == "unknown"
         else:
             answers.append(found.verdict)
     assert "same" in answers
+
+
+def test_a_class_that_changes_in_a_deep_network_is_believed(rng: np.random.Generator) -> None:
+    """Through forty layers intervals say nothing of a point, linear bounds do, and rational arithmetic agrees. Scores that are tied change no class."""
+    layers = [(linear(rng.integers(-8, 9, size=(8, 8)) / 8, np.full(8, 0.25)), RELU) for _ in range(40)]
+    last = rng.integers(-8, 9, size=(2, 8)) / 8
+    one, turned, tied = (chain([8], *(part for layer in layers for part in layer), linear(w)) for w in (last, last[::-1], last[[0, 0]]))
+    ends = {"x": Box(0.5, 1).on(one.inputs[0])}
+    attack = Attack(one, turned, ends)
+    found = Classes(attack, math.inf).different(math.inf)
+    assert found is not None
+    assert found.inputs is not None
+    for graph, best in zip((one, turned), found.classes or (), strict=True):
+        scores = exact(graph, found.inputs["x"])
+        assert scores[best] > scores[1 - best]
+    enclosed = attack.enclosed(torch.from_numpy(found.inputs["x"].astype(np.float64)))
+    assert enclosed is not None
+    assert [_strict_winner(r.lo, r.hi) for r in enclosed] == [None, None]
+    assert Classes(Attack(one, tied, ends), math.inf).different(math.inf) is None
 
 
 def test_top1_agrees_with_sampling(rng: np.random.Generator) -> None:

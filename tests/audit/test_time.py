@@ -13,11 +13,11 @@ import torch
 
 import lumpnet
 from lumpnet import Box
-from lumpnet.audit import top1 as classes
 from lumpnet.audit.attack import Attack
 from lumpnet.audit.matching import matched
 from lumpnet.audit.search import FIELDS, Boxes, Search, Waiting
 from lumpnet.audit.searching import Searching
+from lumpnet.audit.top1 import Classes
 from lumpnet.bounds.relaxed import pair, tape
 from lumpnet.ir import Graph
 from tests.bounds.cases import RELU, chain, linear
@@ -110,17 +110,17 @@ def test_an_attack_has_a_part_of_the_time(rng: np.random.Generator, monkeypatch:
 
 def test_top1_ends_in_time(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     """64 boxes at once would take six seconds."""
-    opened = classes._open
+    beaten = Classes.beaten
 
-    def later(programs: Any, rows: Any, sizes: Any, low: torch.Tensor, *rest: Any) -> Any:
+    def later(self: Any, programs: Any, winner: int, low: torch.Tensor, *rest: Any) -> Any:
         clock.passes(SLOW * len(low))
-        return opened(programs, rows, sizes, low, *rest)
+        return beaten(self, programs, winner, low, *rest)
 
-    monkeypatch.setattr(classes, "_open", later)
+    monkeypatch.setattr(Classes, "beaten", later)
     graphs = [chain([4], linear(np.ones((2, 4)), [bias, bias])) for bias in (0.0, 0.5)]
     attack = Attack(*graphs, {"x": Box(0, 1).on(graphs[0].inputs[0])})
     began = time.monotonic()
-    found = classes._same(attack, began + 2.0)
+    found = Classes(attack, began + 2.0).same()
     assert found.verdict == "unknown"
     assert "time is up" in found.reason
     assert time.monotonic() - began < 2.6
