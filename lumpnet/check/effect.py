@@ -40,11 +40,19 @@ def up(x: Array, n: int) -> Array:
     return np.asarray((x + (n + 1) * _LEAST) * (1 + (n + 4) * 2.0**-52))
 
 
+def within_memory(*shapes: Sequence[int]) -> None:
+    """Raises `Unsure` for bounds too many to hold at once, which a few bytes may ask for."""
+    if any(np.prod(shape, dtype=np.float64) > 2 * _MAX_ENTRIES for shape in shapes):
+        raise Unsure("the effect of changed weights", f"more than {_MAX_ENTRIES} bounds of one value")
+
+
 def plus(*terms: Array) -> Array:
+    within_memory(np.broadcast_shapes(*(term.shape for term in terms)))
     return up(np.asarray(sum(terms[1:], terms[0])), len(terms))
 
 
 def times(a: Array, b: Array | float) -> Array:
+    within_memory(np.broadcast_shapes(a.shape, np.shape(b)))
     return up(np.asarray(a * b), 1)
 
 

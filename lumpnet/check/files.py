@@ -25,6 +25,8 @@ DTYPES = {
 }  # fmt: skip
 MAX_HEADER = 100_000_000
 MAX_SIZE = 1 << 40
+MAX_EMPTY = 1 << 12
+"""Sizes of a tensor without entries: it costs no bytes."""
 _CHUNK = 1 << 22
 _HINT = "write the file again with lumpnet"
 
@@ -114,6 +116,8 @@ def _span(where: str, entry: object) -> tuple[str, tuple[int, ...], int, int]:
     if not isinstance(offsets, list) or len(offsets) != 2 or not all(type(n) is int and 0 <= n <= 1 << 60 for n in offsets):
         raise FileError(where, f"data_offsets {ascii(offsets)[:80]}", "[begin, end]", _HINT)
     count = math.prod([np.dtype(DTYPES[dtype]).itemsize, *shape])
+    if not math.prod(shape) and max(shape) > MAX_EMPTY:
+        raise FileError(where, f"no entries in the shape {shape}", f"sizes up to {MAX_EMPTY} where one is 0", _HINT)
     if math.prod(n for n in shape if n) > MAX_SIZE:
         raise FileError(where, f"shape {shape}", f"at most {MAX_SIZE} entries", _HINT)
     if offsets[1] - offsets[0] != count:

@@ -642,6 +642,25 @@ def conv_unpadded_tap() -> Triple:
 
 
 @case
+def conv_strided() -> Triple:
+    """A stride of 5 on 6 positions: kernels of two and of three, in either axis, have outputs of one shape. All taps are equal."""
+    taps = np.ones((3, 2, 2, 3), "float32") * arr([3, 6, 0]).reshape(3, 1, 1, 1)
+    first, small = ({"weight": taps[rows], "bias": arr([1, 2, 5])[rows]} for rows in (slice(3), slice(1)))
+    read, less = ({"weight": arr(w).reshape(1, -1, 1, 1)} for w in ([1, 2, 3], [5]))
+
+    def net(units: int, first: dict[str, Any], read: dict[str, Any]) -> Net:
+        nodes = {
+            "h": N("conv", (None, units, 1, 1), ["x"], conv_attrs(0, stride=5), first),
+            "r": N("relu", (None, units, 1, 1), ["h"]),
+            "y": N("conv", (None, 1, 1, 1), ["r"], conv_attrs(0), read),
+        }
+        return Net({"x": (None, 2, 6, 6)}, nodes, ["y"])
+
+    lumping = lump([0, 0, -1], 1, [0], {1: 2}, {2: 5})
+    return Triple(net(3, first, read), net(1, small, less | {"bias": [15]}), {"h": lumping, "r": lumping})
+
+
+@case
 def conv_grouped() -> Triple:
     """Four groups of one channel in, two out: channels 0 and 2 are equal, 1 and 3 are equal; classes span groups and two groups stay."""
     first = arr([[1, 2], [3, 4], [1, 2], [6, 8]]).reshape(4, 2, 1, 1)

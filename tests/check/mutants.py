@@ -14,7 +14,7 @@ from lumpnet.certificate import Lumping, Surd
 
 def mutate(triple: Triple, rng: random.Random) -> str:
     """Change `triple` in place; returns what was done."""
-    return rng.choice([_number, _number, _number, _attribute, _lumping, _lumping, _lumping, _wiring, _copy_number, _uniform])(triple, rng)
+    return rng.choice([_number, _number, _number, _attribute, _lumping, _lumping, _lumping, _wiring, _copy_number, _uniform, _sizes])(triple, rng)
 
 
 def _net(triple: Triple, rng: random.Random) -> Net:
@@ -128,6 +128,23 @@ def _lumping(triple: Triple, rng: random.Random) -> str:
         if other == name or (shared and lumping == old):
             triple.lumpings[other] = new
     return f"{what} of {name}, unit {unit}"
+
+
+def _sizes(triple: Triple, rng: random.Random) -> str:
+    """Other sizes of a tensor, in one network or in both: exchanged, or one more or less."""
+    net = _net(triple, rng)
+    spot = _tensor(net, rng)
+    if spot is None or not spot[2].ndim:
+        return "nothing"
+    node, role, value = spot
+    sizes, k = list(value.shape), rng.randrange(value.ndim)
+    if rng.random() < 0.5:
+        j = rng.randrange(value.ndim)
+        sizes[j], sizes[k] = sizes[k], sizes[j]
+    else:
+        sizes[k] = max(0, sizes[k] + rng.choice([-1, 1]))
+    node.params[role] = np.resize(value, sizes)
+    return f"{role} of sizes {sizes}"
 
 
 def _uniform(triple: Triple, rng: random.Random) -> str:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from catalog import CASES
-from forge import F, N, Net, Triple, lump, set_lumping
+from forge import F, N, Net, Triple, arr, lump, set_lumping
+from safetensors.numpy import save_file
 
+from lumpnet.certificate import Effect
+from lumpnet.check.files import MAX_EMPTY, read_network_file
 from lumpnet.check.relation import Relation, Rows
 from lumpnet.check.rules import affine, arithmetic, pinned, slopes
+from lumpnet.errors import FileError
 from lumpnet.verdict import Proved, Refuted, Unknown
 
 
@@ -64,15 +69,94 @@ def test_an_index_that_a_table_lacks_is_outside_of_the_claim(tmp_path: Path) -> 
 
 
 def test_units_that_cost_no_byte_are_bounded(tmp_path: Path) -> None:
-    """A convolution without input channels stores nothing, whatever number of units it has."""
+    """An input, or what one number is added to, stores nothing, whatever number of units it has."""
 
-    def net(groups: int) -> Net:
-        conv = {"stride": [1], "padding": [0], "dilation": [1], "groups": groups}
-        return Net({"x": (None, 0, 1)}, {"y": N("conv", (None, 1 << 23, 1), ["x"], conv, {"weight": np.zeros((1 << 23, 0, 1), "float32")})}, ["y"])
+    def net(term: float) -> Net:
+        return Net({"x": (None, 1 << 23)}, {"y": N("add_constant", (None, 1 << 23), ["x"], {"axis": None}, {"term": np.float32(term).reshape(())})}, ["y"])
 
     verdict = Triple(net(1), net(2), {}).verdict(tmp_path)
     assert isinstance(verdict, Unknown)
     assert "more than 4194304 units" in verdict.reason
+
+
+@pytest.mark.parametrize("shape", [(None, 0), (0, None), (1, None, 0), (None, 0, 1 << 20)])
+def test_sizes_of_a_tensor_without_entries_are_bounded(shape: tuple[int | None, ...], tmp_path: Path) -> None:
+    """It costs no byte, and rows, groups or taps of it cost time and memory all the same."""
+    for size in (MAX_EMPTY, MAX_EMPTY + 1):
+        save_file({"w": np.zeros([size if n is None else n for n in shape], "float32")}, tmp_path / "w.safetensors")
+        if size > MAX_EMPTY or max(n or 0 for n in shape) > MAX_EMPTY:
+            with pytest.raises(FileError, match="no entries in the shape"):
+                read_network_file(tmp_path / "w.safetensors")
+        else:
+            assert read_network_file(tmp_path / "w.safetensors").tensors["w"].data.size == 0
+
+
+WIDE = 1 << 26
+
+
+def doubled() -> Net:
+    """Two units, in which what is known of them differs, side by side with themselves until they are `WIDE`."""
+    nodes = {"h": N("mul_constant", (None, 2), ["x"], {"axis": 1}, {"factor": [1, 2]})}
+    for k in range(1, WIDE.bit_length() - 1):
+        nodes[f"c{k}"] = N("concat", (None, 2 << k), [f"c{k - 1}" if k > 1 else "h"] * 2, {"axis": 1})
+    return Net({"x": (None, 2)}, nodes | {"y": N("amax", (None, 1), [f"c{WIDE.bit_length() - 2}"], {"axes": [1], "keepdim": True})}, ["y"])
+
+
+def spread(units: int, rows: int) -> Net:
+    """A number for each position, and as many rows at each of them."""
+    nodes = {
+        "f": N("mul_constant", (None, units), ["x"], {"axis": 1}, {"factor": arr(range(1, units + 1))}),
+        "r": N("reshape", (None, units, 1), ["f"], {"shape": [units, 1]}),
+        "l": N("linear", (None, units, rows), ["r"], {}, {"weight": np.ones((rows, 1), "float32")}),
+        "y": N("index_select", (None, 1, rows), ["l"], {"axis": 1, "index": [0]}),
+    }
+    return Net({"x": (None, units)}, nodes, ["y"])
+
+
+def crossed(units: int, positions: int) -> Net:
+    """A number for each unit plus one for each position."""
+    shape = (None, units, positions)
+    nodes = {
+        "a": N("mul_constant", shape, ["x"], {"axis": 1}, {"factor": arr(range(1, units + 1))}),
+        "b": N("mul_constant", shape, ["x"], {"axis": 2}, {"factor": arr(range(1, positions + 1))}),
+        "y": N("add", shape, ["a", "b"]),
+    }
+    return Net({"x": shape}, nodes, ["y"])
+
+
+@pytest.mark.parametrize(("net", "fits"), [(doubled, None), (spread, (8, 8)), (crossed, (8, 8))], ids=["side by side", "rows", "crossed"])
+def test_bounds_that_cost_few_bytes_are_few(net: Callable[..., Net], fits: tuple[int, int] | None, tmp_path: Path) -> None:
+    """What rounding does is told by arrays as large as values, which a file of few bytes makes as large as it likes."""
+    many = net() if fits is None else net(1 << 13, 1 << 13)
+    tracemalloc.start()
+    try:
+        verdict = Triple(many, many, {}, "nearest", effect=Effect(1e9, 1e9)).verdict(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 3 << 29
+    finally:
+        tracemalloc.stop()
+    assert isinstance(verdict, Unknown), verdict
+    assert "bounds of one value" in verdict.reason
+    if fits is not None:
+        few = net(*fits)
+        assert isinstance(Triple(few, few, {}, "nearest", effect=Effect(1e9, 1e9)).verdict(tmp_path), Proved)
+
+
+def test_a_concat_of_too_many_units_is_not_written_out(tmp_path: Path) -> None:
+    """A permuted operand makes all of them count."""
+    n, copies, turned = 1 << 22, 16, lump([1, 0], 2, [1, 0])
+
+    def net(weight: Any) -> Net:
+        first = N("linear", (None, 2), ["z"], {}, {"weight": weight})
+        return Net({"x": (None, n), "z": (None, 2)}, {"p": first, "y": N("concat", (None, 2 + n * copies), ["p", *["x"] * copies], {"axis": 1})}, ["y"])
+
+    tracemalloc.start()
+    try:
+        verdict = Triple(net(arr([[1, 0], [0, 1]])), net(arr([[0, 1], [1, 0]])), {"p": turned}).verdict(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 26
+    finally:
+        tracemalloc.stop()
+    assert isinstance(verdict, Unknown)
+    assert "units" in verdict.reason
 
 
 def test_long_scales_on_many_weights_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,17 +188,14 @@ def test_the_taps_that_positions_read_are_found_once_a_layer(tmp_path: Path, mon
     assert len(calls) == 1
 
 
-def test_taps_that_cost_no_byte_are_bounded(tmp_path: Path) -> None:
+def test_taps_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def net(groups: int) -> Net:
         conv = {"stride": [1], "padding": [0], "dilation": [1], "groups": groups}
-        return Net({"x": (None, 0, 1 << 24)}, {"y": N("conv", (None, 2, 1), ["x"], conv, {"weight": np.zeros((2, 0, 1 << 24), "float32")})}, ["y"])
+        return Net({"x": (None, 0, 64)}, {"y": N("conv", (None, 2, 1), ["x"], conv, {"weight": np.zeros((2, 0, 64), "float32")})}, ["y"])
 
-    tracemalloc.start()
-    try:
-        verdict = Triple(net(1), net(2), {}).verdict(tmp_path)
-        assert tracemalloc.get_traced_memory()[1] < 1 << 24
-    finally:
-        tracemalloc.stop()
+    assert isinstance(Triple(net(1), net(2), {}).verdict(tmp_path), Proved)
+    monkeypatch.setattr(affine, "_MAX_TAPS", 63)
+    verdict = Triple(net(1), net(2), {}).verdict(tmp_path)
     assert isinstance(verdict, Unknown)
     assert "taps" in verdict.reason
 

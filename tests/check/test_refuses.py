@@ -109,6 +109,15 @@ forge(
     both(*(f(n) for n in "gh" for f in (lambda n: set_attr(n, "y", "dilation", [2, 2]), lambda n: set_attr(n, "y", "padding", [2, 2])))),
     "which reads the zero padding",
 )
+KERNEL = "the reduced kernel has the sizes"
+for _what, _kernel in (("exchanged", (3, 2)), ("one more of one", (3, 3)), ("one less of one", (2, 2))):
+    forge(
+        f"the sizes of a kernel are not {_what}",
+        "conv_strided",
+        lambda t, kernel=_kernel: t.h.nodes["h"].params.update(weight=np.full((1, 2, *kernel), 3, "float32")),
+        KERNEL,
+    )
+forge("the original's kernel has sizes of its own", "conv_strided", lambda t: t.g.nodes["h"].params.update(weight=t.g.stored("h")["weight"][..., :2]), KERNEL)
 forge("every tap collapses", "conv_padded", set_entry("h", "y", "weight", (1, 0, 2, 2), 9), "towards column 0 \\(tap 8\\)")
 forge("rows agree at every tap", "conv_padded", set_entry("g", "h", "weight", (1, 1, 2, 2), 9), "unit 1 and its representative 0")
 forge("the dilation stays", "conv_padded", both(set_attr("h", "h", "dilation", [1, 2]), set_attr("h", "h", "padding", [1, 2])), "the reduced dilation")

@@ -170,6 +170,25 @@ def original_taps_swapped(t: Triple, rng: random.Random) -> bool:
     return _swap_slices(t.g, rng, 2)
 
 
+@operator()
+def tensor_sizes(t: Triple, rng: random.Random) -> bool:
+    """A tensor of one network with other sizes: two of them exchanged, or one more or less of one, the numbers in their order and repeated."""
+    net = rng.choice([t.g, t.h])
+    found = [(n, role) for n, role in spots(net) if net.params(n)[role].ndim]
+    if not found:
+        return False
+    node, role = rng.choice(found)
+    tensor = net.params(node)[role]
+    sizes, k = list(tensor.shape), rng.randrange(tensor.ndim)
+    if tensor.ndim > 1 and rng.random() < 0.5:
+        j = rng.randrange(tensor.ndim)
+        sizes[j], sizes[k] = sizes[k], sizes[j]
+    else:
+        sizes[k] += rng.choice([-1, 1])
+    net.put(node, role, np.resize(tensor, sizes))
+    return tuple(sizes) != tensor.shape
+
+
 @operator(refit=True)
 def original_row_scaled(t: Triple, rng: random.Random) -> bool:
     """A row of weights, or one channel's slope, times a power of two, perhaps with its bias."""

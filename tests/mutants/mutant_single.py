@@ -474,9 +474,24 @@ def convolution(rng: random.Random) -> Triple:
         for row in range(out):
             first = rows.labels.index(rows.labels[row])
             bias[row] = float(rows.scale[row]) * bias[first]
+    alike = rng.random() < 0.2
+    if alike:
+        weight[...] = weight[(..., *[slice(1)] * len(kernel))]
     case.node("v", "conv", ["h"], attrs, weight=weight, bias=bias)
     rows.kept = [c for c in rows.kept if rng.random() < 0.9]
-    return case.finish("v", 1, rows.json(1))
+    triple = case.finish("v", 1, rows.json(1))
+    if alike or rng.random() < 0.2:
+        other_kernel(triple, rng)
+    return triple
+
+
+def other_kernel(triple: Triple, rng: random.Random) -> None:
+    """The same numbers, repeated, in a kernel of other sizes in the reduced network: under a stride the output may have the same shape."""
+    node = triple.h.node("v")
+    if node is not None and node["kind"] == "conv":
+        weight = triple.h.params(node)["weight"]
+        sizes = rng.sample(weight.shape[2:], weight.ndim - 2) if rng.random() < 0.5 else [rng.randint(1, 3) for _ in weight.shape[2:]]
+        triple.h.put(node, "weight", np.array([[np.resize(taps, sizes) for taps in row] for row in weight], weight.dtype))
 
 
 def no_attrs(rng: random.Random) -> Attrs:

@@ -56,6 +56,7 @@ def _one_sum(layer: recurrent.Layer, gate: recurrent.Gate, step: Callable[..., N
 
 
 HOLES: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
+    "sizes of a kernel": (affine, "_kernel", lambda node: (), "conv"),
     "zero padding": (affine, "border_taps", _no_border, "conv"),
     "taps read": (affine, "taps_read", lambda n, kernel, *rest: np.ones((1, kernel), np.bool_), "conv_transpose"),
     "rows of a transposed weight": (affine.Affine, "proportional", nothing, "conv_transpose"),

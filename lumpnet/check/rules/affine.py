@@ -18,7 +18,7 @@ from functools import cache, cached_property
 import numpy as np
 
 from lumpnet.certificate import Surd
-from lumpnet.check.effect import Near, Step, up
+from lumpnet.check.effect import Near, Step, up, within_memory
 from lumpnet.check.graph import Case, Counterpart, Kind, Node, integer, integers, kept_inputs
 from lumpnet.check.numbers import BUDGET, PRECISION, Array, bits, fractions, integer_parts, misfits, room_for_sums, segment_sums, shown, times
 from lumpnet.check.outcome import Refusal, Unsure
@@ -258,6 +258,8 @@ class Affine:
         """The representatives' collapsed rows are the reduced weights; nothing reads a ghost, and nothing else is in the reduced weights."""
         reduced, _ = _tensors(self.case.counterpart)
         reps, width, exact = self.out.kept(), reduced.shape[1], np.ones(reduced.shape, np.bool_)
+        if self.case.counterpart.kind == self.case.node.kind and _kernel(self.case.counterpart) != _kernel(self.case.node):
+            raise Refusal(self.case.where, f"the reduced kernel has the sizes {_kernel(self.case.counterpart)}", f"{_kernel(self.case.node)}")
         if self.case.counterpart.kind == "constant" and self.case.counterpart.attrs["axis"] != self.out.axis:
             raise Refusal(self.case.where, f"the reduced constant lies along axis {self.case.counterpart.attrs['axis']}", f"the unit axis {self.out.axis}")
         per_group = max(len(reps) // _groups(self.case.counterpart), 1)
@@ -371,6 +373,12 @@ def _tensors(node: Node) -> tuple[Array, Array]:
         return np.zeros((len(value), 0, 1), value.dtype), value
     weight, bias = _as_rows(node, node.params["weight"].data), node.param("bias")
     return weight, np.zeros(len(weight), weight.dtype) if bias is None else bias
+
+
+def _kernel(node: Node) -> Shape:
+    """No attribute says it, and under a stride kernels of several sizes have outputs of one shape."""
+    sizes: Shape = node.params["weight"].data.shape[2:]
+    return sizes
 
 
 def _as_rows(node: Node, weight: Array) -> Array:
@@ -537,6 +545,7 @@ def _effect(step: Step, ins: Sequence[Near]) -> Near:
     n, per_group = 2 * columns + taps + 4, max(rows // groups, 1)
     units = 1 if step.node.kind != "linear" else len(step.node.shape) - 1
     x = x.most(range(units + 1, len(step.node.shape))).each(lambda a: np.moveaxis(a, units, -1))
+    within_memory(*((*a.shape[:-1], max(rows, columns * groups)) for a in (x.size, x.apart)))
     x = x.each(lambda a: np.broadcast_to(a, (*a.shape[:-1], columns * groups)))
     size, apart = (np.zeros((*x.size.shape[:-1], rows)) for _ in range(2))
     for start in range(0, rows, block := max(_BLOCK * 32 // max(columns * taps, 1), 1)):

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lumpnet.check.effect import Near, Step
+from lumpnet.check.effect import Near, Step, within_memory
 from lumpnet.check.graph import Case, Kind, Node, integer, integers
 from lumpnet.check.numbers import Array
 from lumpnet.check.outcome import Refusal, Unsure
@@ -79,7 +79,8 @@ def _concat_counterpart(case: Case) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _concat(case: Case) -> str:
     axis = case.node.attrs["axis"]
     if _on_units(case):
-        carry(case.where, _joined([r.on(axis, case.where) for r in case.ins]), case.out.on(axis, case.where).rows())
+        out = case.out.on(axis, case.where)  # first, as it is as long as all operands together
+        carry(case.where, _joined([r.on(axis, case.where) for r in case.ins]), out.rows())
         return "the operands' rows stand side by side"
     units = next(r.axis for r in (case.out, *case.ins) if r.axis is not None)
     out = case.out.on(units, case.where)
@@ -136,6 +137,7 @@ def _side_by_side(step: Step, ins: Sequence[Near]) -> Near:
     def joined(parts: list[Array]) -> Array:
         common = list(np.broadcast_shapes(*((*p.shape[:axis], 1, *p.shape[axis + 1 :]) for p in parts)))
         lengths = [shape[axis] or 0 for shape in step.shapes]
+        within_memory((*common[:axis], sum(lengths), *common[axis + 1 :]))
         return np.concatenate([np.broadcast_to(p, (*common[:axis], n, *common[axis + 1 :])) for p, n in zip(parts, lengths, strict=True)], axis)
 
     return Near(joined([x.size for x in ins]), joined([x.apart for x in ins]))
