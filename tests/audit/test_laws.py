@@ -18,17 +18,22 @@ import lumpnet
 from lumpnet.audit.attack import Attack
 from lumpnet.audit.matching import matched
 from lumpnet.audit.search import Search
+from lumpnet.bounds.kinds.means import Mean
+from lumpnet.bounds.registry import RULES
 from lumpnet.bounds.relaxed import Allowance, Match, Units, evaluate, pair, program, tape, upper
 from lumpnet.bounds.relaxed import relaxations as relax
 from lumpnet.domain import Box, boxes
 from lumpnet.exact import fractions
 from lumpnet.ir import Graph
-from lumpnet.ops.sites import run
+from lumpnet.ops.sites import run, sites
+from tests.audit.campaign import KINDS
 from tests.audit.networks import FAMILIES, HOW, attention, box_of, changed, pair_of
 from tests.audit.truth import Pairing, boxed, check
 from tests.bounds.cases import ADVERSARIES, RELU, chain, linear
+from tests.laws.test_operators import examples
 
 Array = np.ndarray[Any, Any]
+SUMMING = {"linear", "conv", "conv_transpose", "mean", "sum", "avg_pool", "adaptive_avg_pool", "upsample"}
 ACTIVATIONS = ("relu", "leaky_relu", "hardtanh", "relu6", "sigmoid", "tanh", "gelu", "silu", None)
 
 
@@ -50,6 +55,37 @@ def law(one: Graph, two: Graph, match: Match, rng: np.random.Generator, n: int =
     low, high = (e.astype(np.float64) for e in box.on(one.inputs[0]))
     found = check(pairing, low, high, sampler(rng, n), rng)
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_sum_has_more_terms_than_a_map_says(kind: str, rng: np.random.Generator) -> None:
+    """Forwards a sum for every row, backwards for every column: the margins count both."""
+    seen = 0
+    for example in examples(kind, rng):
+        for step in tape(example.graph()).steps:
+            for each in step.maps:
+                there = each.dense() != 0
+                most = max(int(there.sum(0).max()), int(there.sum(1).max())) if there.numel() else 0
+                assert most <= each.terms, (example, most, each.terms)
+                seen += most > 1
+    assert seen or kind not in SUMMING
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 11])
+def test_averages_of_any_geometry_are_counted(n: int) -> None:
+    """An average of n entries reads few of them and, where there are more averages than entries, an entry is read by many."""
+    pools = [("adaptive_avg_pool", {"output_size": [o]}) for o in (*range(1, 14), 40, 97)]
+    sides = [(k, s, p) for k in range(1, n + 1) for s in (1, 2, 3) for p in range(k // 2 + 1)]
+    ends = {"ceil_mode": False, "count_include_pad": True, "divisor_override": None}
+    pools += [("avg_pool", {"kernel": [k], "stride": [s], "padding": [p]} | ends) for k, s, p in sides]
+    for kind, attrs in pools:
+        graph = chain([1, n], (kind, attrs, {}))
+        (step,) = (step for step in tape(graph).steps if step.maps)
+        there, (site,), rule = step.maps[0].dense() != 0, sites(graph), RULES[kind]
+        assert isinstance(rule, Mean)
+        assert int(there.sum(1).max()) <= rule.terms(site)
+        assert int(there.sum(0).max()) <= rule.read(site)
+        assert step.maps[0].terms >= max(rule.terms(site), rule.read(site)) + rule.divisions
 
 
 @pytest.mark.parametrize("how", HOW)

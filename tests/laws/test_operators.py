@@ -252,8 +252,7 @@ def max_pool(rng: np.random.Generator) -> Iterator[Example]:
 
 def avg_pool(rng: np.random.Generator) -> Iterator[Example]:
     for (sizes, attrs), counted, divisor in product(list(windows(rng)), [True, False], [None, 3]):
-        if divisor is None or len(sizes) > 1:
-            yield Example("avg_pool", ((None, 4, *sizes),), attrs | {"count_include_pad": counted, "divisor_override": divisor})
+        yield Example("avg_pool", ((None, 4, *sizes),), attrs | {"count_include_pad": counted, "divisor_override": divisor})
 
 
 def adaptive(kind: str) -> Callable[[np.random.Generator], Iterator[Example]]:

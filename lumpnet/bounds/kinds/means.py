@@ -28,6 +28,10 @@ class Mean(Rule):
         """k, or more."""
         raise NotImplementedError
 
+    def read(self, site: Site) -> int:
+        """How many averages read one entry, or more."""
+        return 1
+
     def counts(self, site: Site) -> tuple[Array, Array]:
         """Underflows, and roundings n."""
         k = self.terms(site)
@@ -65,11 +69,19 @@ class AvgPool(Mean):
             raise NoBound(site.node.name, f"it divides by {divisor}", "a divisor of 1 or more")
         return math.prod(site.attrs["kernel"])
 
+    def read(self, site: Site) -> int:
+        return math.prod(site.attrs["kernel"])
+
 
 @bounds("adaptive_avg_pool")
 class AdaptiveAvgPool(Mean):
-    """A region has at most ceil(n / o) + 1 entries along an axis of n entries with o regions."""
+    """A region has at most ceil(n / o) + 1 entries along an axis of n entries with o regions, and an entry is in at most ceil(o / n) + 1 regions."""
 
     def terms(self, site: Site) -> int:
-        sizes = zip(site.in_shapes[0][2:], site.attrs["output_size"], strict=True)
-        return math.prod(min(int(n or 0), -(-int(n or 0) // o) + 1) for n, o in sizes)
+        return math.prod(min(n, -(-n // o) + 1) for n, o in self._sizes(site))
+
+    def read(self, site: Site) -> int:
+        return math.prod(min(o, -(-o // n) + 1) for n, o in self._sizes(site))
+
+    def _sizes(self, site: Site) -> list[tuple[int, int]]:
+        return [(int(n or 0), o) for n, o in zip(site.in_shapes[0][2:], site.attrs["output_size"], strict=True)]

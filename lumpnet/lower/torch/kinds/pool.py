@@ -21,14 +21,14 @@ def max_pool(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor
 
 @runs("avg_pool")
 def avg_pool(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
-    pool: Any = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(attrs["kernel"]) - 1]
-    out: Tensor = pool(values[0], attrs["kernel"], attrs["stride"], attrs["padding"], attrs["ceil_mode"], attrs["count_include_pad"], *_divisor(attrs))
-    return out
-
-
-def _divisor(attrs: Attrs) -> tuple[int | None, ...]:
-    """In one dimension there is none."""
-    return () if len(attrs["kernel"]) == 1 else (attrs["divisor_override"],)
+    (x,), window, rest = values, [attrs[name] for name in ("kernel", "stride", "padding")], (attrs["ceil_mode"], attrs["count_include_pad"])
+    rank, divisor = len(attrs["kernel"]), attrs["divisor_override"]
+    if rank == 1 and divisor is not None:  # of one dimension torch knows none
+        out: Tensor = F.avg_pool2d(x[:, :, None], *([unit, *sizes] for unit, sizes in zip((1, 1, 0), window, strict=True)), *rest, divisor)
+        return out[:, :, 0]
+    pool: Any = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[rank - 1]
+    found: Tensor = pool(x, *window, *rest, *([divisor] if rank > 1 else []))
+    return found
 
 
 @runs("adaptive_avg_pool")
@@ -88,6 +88,8 @@ def max_pool_module(node: Node, tensors: Tensors) -> nn.Module | None:
 
 @rebuilds("avg_pool", "AvgPool1d", "AvgPool2d", "AvgPool3d")
 def avg_pool_module(node: Node, tensors: Tensors) -> nn.Module | None:
+    if len(node.attrs["kernel"]) == 1 and node.attrs["divisor_override"] is not None:
+        return None
     divisor = {"divisor_override": node.attrs["divisor_override"]} if len(node.attrs["kernel"]) > 1 else {}
     return _window(node, count_include_pad=node.attrs["count_include_pad"], **divisor)
 
