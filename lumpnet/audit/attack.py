@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.overrides import TorchFunctionMode
 
@@ -101,6 +101,25 @@ class Softened(TorchFunctionMode):
         return softplus(args[0] / width) * width
 
 
+class _AsStored:
+    """A module of a graph that runs in the types of its inputs."""
+
+    def __init__(self, module: nn.Module, graph: Graph):
+        self.module, self.dtypes = module, [getattr(torch, value.dtype) for value in graph.inputs]
+
+    def __call__(self, *xs: Tensor) -> Any:
+        return self.module(*(x.to(dtype) for x, dtype in zip(xs, self.dtypes, strict=True)))
+
+
+def _outputs(modules: Sequence[Any], xs: Sequence[Tensor]) -> list[Tensor]:
+    """Of each module all outputs in a row."""
+    found = []
+    for module in modules:
+        out = module(*xs)
+        found.append(torch.cat([o.reshape(len(o), -1).double() for o in ([out] if isinstance(out, Tensor) else out)], 1))
+    return found
+
+
 class Attack:
     """Both networks, and the worst point so far. Calling it with points (N, n) answers the largest certified difference seen, and its point.
 
@@ -113,10 +132,20 @@ class Attack:
         self.seen, self.candidate = 0.0, self.point
         self.highest, self.scale = self.point, 0.0
         self.until, self.cost = math.inf, 0.0
-        try:
-            self.modules = [lower_graph(graph).double().requires_grad_(False) for graph in self.graphs]
-        except LumpnetError:  # an operator that torch does not run: nothing is tried
-            self.modules = []
+        self.modules = self._modules()
+
+    def _modules(self) -> list[Any]:
+        """Both networks in float64, or as they are stored where an operator has numbers of that type inside; none where torch does not run one of them."""
+        for wide in (True, False):
+            try:
+                modules = [lower_graph(graph).requires_grad_(False) for graph in self.graphs]
+                found = [module.double() if wide else _AsStored(module, graph) for module, graph in zip(modules, self.graphs, strict=True)]
+                with torch.no_grad():
+                    _outputs(found, self.space.tensors(self.point[None]))
+            except (LumpnetError, RuntimeError, TypeError, ValueError, IndexError):
+                continue
+            return found
+        return []
 
     def __call__(self, x: Tensor, steps: int = 0) -> tuple[float, Tensor]:
         """`steps` of them climb from these points and as many others."""
@@ -159,12 +188,8 @@ class Attack:
         return x
 
     def outputs(self, x: Tensor) -> list[Tensor]:
-        """The outputs of both networks (N, m), all in a row, executed in float64."""
-        found = []
-        for module in self.modules:
-            out = module(*self.space.tensors(x))
-            found.append(torch.cat([o.reshape(len(o), -1) for o in ([out] if isinstance(out, Tensor) else out)], 1))
-        return found
+        """The outputs of both networks (N, m), all in a row, in float64."""
+        return _outputs(self.modules, self.space.tensors(x))
 
     def enclosed(self, x: Tensor) -> tuple[Range, Range] | None:
         """What both networks can be at a point (n,), outputs in a row; None where an operator has no rule."""

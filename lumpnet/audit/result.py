@@ -30,7 +30,7 @@ class Flip:
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """What given examples showed, both networks executed in float64: evidence, not proof.
+    """What given examples showed, both networks executed in float64 (as stored, where an operator has a type of its own): evidence, not proof.
 
     `deviations` and `within` (whether it lies in the domain) by example; `flipped`: the first examples whose class changes.
     """

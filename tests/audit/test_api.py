@@ -294,8 +294,8 @@ def test_a_class_that_changes_somewhere_is_never_certified(rng: np.random.Genera
 
 
 def test_a_class_that_changes_in_a_deep_network_is_believed(rng: np.random.Generator) -> None:
-    """Through forty layers intervals say nothing of a point, linear bounds do, and rational arithmetic agrees. Scores that are tied change no class."""
-    layers = [(linear(rng.integers(-8, 9, size=(8, 8)) / 8, np.full(8, 0.25)), RELU) for _ in range(40)]
+    """Through eighty layers intervals say nothing of a point, linear bounds do, and rational arithmetic agrees. Scores that are tied change no class."""
+    layers = [(linear(rng.integers(-8, 9, size=(8, 8)) / 8, np.full(8, 0.25)), RELU) for _ in range(80)]
     last = rng.integers(-8, 9, size=(2, 8)) / 8
     one, turned, tied = (chain([8], *(part for layer in layers for part in layer), linear(w)) for w in (last, last[::-1], last[[0, 0]]))
     ends = {"x": Box(0.5, 1).on(one.inputs[0])}
@@ -310,6 +310,52 @@ def test_a_class_that_changes_in_a_deep_network_is_believed(rng: np.random.Gener
     assert enclosed is not None
     assert [_strict_winner(r.lo, r.hi) for r in enclosed] == [None, None]
     assert Classes(Attack(one, tied, ends), math.inf).different(math.inf) is None
+
+
+class Fixed(nn.Module):
+    """Numbers of float32 inside of an operator that nobody knows."""
+
+    def __init__(self, by: float):
+        super().__init__()
+        torch.manual_seed(0)
+        self.into, self.out = nn.Linear(4, 4), nn.Linear(4, 2)
+        with torch.no_grad():
+            self.out.weight[0, 0] += by
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.out(self.into(x).to(torch.int32).float() + torch.einsum("bi,ij->bj", self.into(x), torch.eye(4)))
+        return found
+
+
+def test_an_operator_with_a_type_of_its_own_is_run_in_it() -> None:
+    """Its bound is unknown, what examples show is not."""
+    options: dict[str, Any] = {"domain": Box(-1, 1), "example_inputs": torch.zeros(2, 4), "timeout": 1, "jobs": 1}
+    found = lumpnet.audit(Fixed(0.0), Fixed(0.5), data=np.ones((3, 4), np.float32), **options)
+    assert found.verdict == "unknown"
+    assert "no bound" in found.reason
+    assert found.observed is not None
+    x = torch.ones(1, 4)
+    assert found.observed.largest == pytest.approx(float((Fixed(0.0)(x) - Fixed(0.5)(x)).detach().abs().max()))
+
+
+def test_networks_may_be_very_deep() -> None:
+    deep = [part for _ in range(400) for part in (linear(np.eye(2)), RELU)]
+    one, two = (chain([2], *deep, linear([[1.0, by]])) for by in (1.0, 1.5))
+    found = audited(one, two, timeout=2, top1=False, lossless=False)
+    assert found.upper_bound is not None
+    assert 0.5 <= found.upper_bound < 0.51
+    assert found.lower_bound == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("kind", ["avg_pool", "max_pool"])
+def test_windows_of_padding_are_bounded_though_torch_runs_none(kind: str) -> None:
+    """A network file may have more padding than half of a window."""
+    more: dict[str, Any] = {"dilation": [1, 1]} if kind == "max_pool" else {"count_include_pad": True, "divisor_override": None}
+    pool = (kind, {"kernel": [3, 3], "stride": [1, 1], "padding": [2, 2], "ceil_mode": False} | more, {})
+    one, two = (chain([1, 3, 3], ("mul_constant", {"axis": 1}, {"factor": np.array(by)}), pool) for by in (1.0, 1.25))
+    found = audited(one, two, timeout=2, lossless=False)
+    assert found.upper_bound is not None
+    assert 0.25 <= found.upper_bound < 3
 
 
 def test_top1_agrees_with_sampling(rng: np.random.Generator) -> None:

@@ -124,10 +124,14 @@ class _Pair:
             number = self.f.values[value.name]
             self.made["y", self.with_[number][0]] = self._add(Input(self.f.steps[number].size, value.name))
             self.inputs.append(len(self.nodes) - 1)
+        for number in range(len(self.g.steps)):  # in order, so that nothing waits for a long row of operands
+            self.y(number)
+        for number in range(len(self.f.steps)):
+            self.d(number) if self.relation(number) is not None else self.x(number)
         outputs = []
         for one, two in zip(self.f.graph.outputs, self.g.graph.outputs, strict=True):
             outputs.append(self._output(self.f.values[one], self.g.values[two]))
-        return Program(self.nodes, self.inputs, outputs)
+        return _needed(self.nodes, self.inputs, outputs)
 
     def _output(self, one: int, two: int) -> int | None:
         partner = self.with_.get(one)
@@ -321,6 +325,18 @@ class _Pair:
     def _zero(self, n: int) -> int:
         zero = torch.zeros(n, dtype=torch.float64)
         return self._affine([], n, zero, zero, "")
+
+
+def _needed(nodes: list[Node], inputs: list[int], outputs: list[int | None]) -> Program:
+    """The program of just those nodes that an output consists of."""
+    needed = {*inputs, *(number for number in outputs if number is not None)}
+    for number in range(len(nodes) - 1, -1, -1):
+        if number in needed:
+            needed.update(nodes[number].parents)
+    at = {number: k for k, number in enumerate(sorted(needed))}
+    for number in at:
+        nodes[number].parents = tuple(at[p] for p in nodes[number].parents)
+    return Program([nodes[number] for number in at], [at[i] for i in inputs], [None if o is None else at[o] for o in outputs])
 
 
 def _down(x: Tensor) -> Tensor:

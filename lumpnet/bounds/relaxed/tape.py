@@ -191,6 +191,8 @@ def _turned(attrs: dict[str, Any], dimensions: int) -> Callable[[Tensor, Tensor,
 def _average(writer: _Writer, site: Site, xs: Sequence[int]) -> int:
     rule, runner, attrs = RULES[site.node.kind], RUNNERS[site.node.kind], dict(site.attrs)
     assert isinstance(rule, Mean)
+    if any(2 * padding > size for size, padding in zip(attrs.get("kernel", ()), attrs.get("padding", ()), strict=True)):
+        return _other(writer, site, xs)  # torch runs none of these
     terms, shape = max(rule.terms(site), rule.read(site)) + rule.divisions + 1, _shape(site.shape)
     return writer.affine([(xs[0], Function(lambda x, _: runner([x], {}, attrs), writer.shape(xs[0]), shape, terms, (site.node.kind, attrs)))], shape)
 

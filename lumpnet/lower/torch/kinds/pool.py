@@ -21,14 +21,13 @@ def max_pool(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor
 
 @runs("avg_pool")
 def avg_pool(values: Sequence[Tensor], tensors: Tensors, attrs: Attrs) -> Tensor:
-    (x,), window, rest = values, [attrs[name] for name in ("kernel", "stride", "padding")], (attrs["ceil_mode"], attrs["count_include_pad"])
-    rank, divisor = len(attrs["kernel"]), attrs["divisor_override"]
-    if rank == 1 and divisor is not None:  # of one dimension torch knows none
-        out: Tensor = F.avg_pool2d(x[:, :, None], *([unit, *sizes] for unit, sizes in zip((1, 1, 0), window, strict=True)), *rest, divisor)
-        return out[:, :, 0]
-    pool: Any = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[rank - 1]
-    found: Tensor = pool(x, *window, *rest, *([divisor] if rank > 1 else []))
-    return found
+    (x,), kernel, stride, padding = values, attrs["kernel"], attrs["stride"], attrs["padding"]
+    rest, divisor = (attrs["ceil_mode"], attrs["count_include_pad"]), attrs["divisor_override"]
+    if len(kernel) == 1 and divisor is not None:  # of one dimension torch knows none
+        return F.avg_pool2d(x[:, :, None], [1, *kernel], [1, *stride], [0, *padding], *rest, divisor)[:, :, 0]
+    pool: Any = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(kernel) - 1]
+    out: Tensor = pool(x, kernel, stride, padding, *rest, *([divisor] if len(kernel) > 1 else []))
+    return out
 
 
 @runs("adaptive_avg_pool")
