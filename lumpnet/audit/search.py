@@ -26,6 +26,10 @@ from lumpnet.bounds.relaxed.program import Evaluation, Program, evaluate, upper
 
 BATCH = 32
 """Boxes split at once by each job: more do not stay in a cache."""
+FEWER = 16
+"""Times as many coefficients are held at once where the inputs are few: many boxes share them."""
+SLOPES = 1 << 24
+"""Signed outputs times inputs, at most, for which slopes are kept: of images made of images the whole is bounded, and nothing smaller."""
 KEPT = 3 << 20
 """Numbers of a block that is larger than what one step allocates."""
 HELD = 1 << 19
@@ -171,7 +175,10 @@ class Search:
         self.batch = BATCH * room(program.device)
         self.together = max(HELD * room(program.device) // program.held, self.batch // 2) if program.held else 2 * self.batch
         self.steps = STEPS if goal is None else 0
-        self.many = max(1, program.elements // max(node.size for node in program.nodes)) if program.many else 2 * max(node.size for node in program.nodes)
+        widest, inputs = max(node.size for node in program.nodes), sum(self.sizes)
+        self.many = max(1, (1 if program.many else FEWER) * program.elements // widest)
+        self.sloped = all(2 * program.nodes[target].size * inputs <= SLOPES for target in self.targets)
+        """Whether what each input does to each output is kept; without it no box is split."""
         self.phases: Phases | None = None
 
     def run(self, low: Tensor, high: Tensor, seconds: float = 60.0, progress: Callable[[State], None] | None = None) -> State:
@@ -183,7 +190,7 @@ class Search:
             low, high = (x.to(self.program.device) for x in (low, high))
             self.phases = phases(self.program) if float((high - low).sum()) > MANY * float((high - low).max()) else None
             first = self.bounded(low[None], high[None], {})
-            lower, witness = self.tried(torch.cat([corners(first), low[None], high[None]]))
+            lower, witness = self.tried(torch.cat([*([corners(first)] if self.sloped else []), low[None], high[None]]))
             state = State(float(first.worst.max()), lower, witness, 1)
             waiting = Waiting(first)
             finished = 0.0
@@ -195,7 +202,8 @@ class Search:
                     state.seconds, state.open = time.monotonic() - began, len(waiting)
                     if progress is not None:
                         progress(state)
-                    if not state.open or state.seconds >= seconds or state.boxes >= self.most or (self.goal is not None and state.lower > self.goal):
+                    decided = not state.open or (self.goal is not None and state.lower > self.goal)
+                    if decided or not self.sloped or state.seconds >= seconds or state.boxes >= self.most:
                         return state
                     chosen = waiting.pop(self.batch * self.jobs)
                     parts = [chosen.take(c) for c in torch.chunk(torch.arange(len(chosen)), self.jobs)]
@@ -245,22 +253,24 @@ class Search:
         """`bound`, `linear`, `slopes` and `loose` of `Boxes`: where time is up, intervals and no slopes."""
         bounds, linear, coefficients, loose = [], [], [], []
         for target in self.targets:
-            signed, batch = self.signed(target), len(found.bounds[target][0])
-            low, high = found.bounds[target]
+            (low, high), batch = found.bounds[target], len(found.bounds[target][0])
             plain = torch.cat([high, -low], dim=1)
             plain = plain if self.rows is None else plain[:, self.rows]
-            for rows, interval in zip(torch.split(signed, self.many), torch.split(plain, self.many, 1), strict=True):
-                slopes, way = (torch.zeros(batch, len(rows), sum(self.sizes), dtype=torch.float64) for _ in range(2))
+            for at, interval in zip(torch.split(torch.arange(plain.shape[1]), self.many), torch.split(plain, self.many, 1), strict=True):
+                slopes, way = (torch.zeros(batch, len(at), sum(self.sizes) if self.sloped else 0, dtype=torch.float64) for _ in range(2))
                 coefficients.append(slopes)
                 loose.append(way)
                 if found.allowance.over:
-                    found.allowance.left += batch * len(rows)
+                    found.allowance.left += batch * len(at)
                     bounds.append(interval)
                     linear.append(torch.full_like(interval, math.inf))
                     continue
-                answer = upper(self.program, found, target, rows.expand(batch, *rows.shape), passing=not self.program.many)
+                rows = self.signed(target, at)
+                answer = upper(self.program, found, target, rows.expand(batch, *rows.shape), passing=not self.program.many and self.sloped)
                 linear.append(answer.linear)
                 bounds.append(torch.minimum(answer.bound, interval))
+                if not self.sloped:
+                    continue
                 zeros = [torch.zeros(batch, len(rows), size, dtype=torch.float64) for size in self.sizes]
                 torch.cat([answer.coefficients.get(i, z) for i, z in zip(self.program.inputs, zeros, strict=True)], 2, out=slopes)
                 for number, a in answer.passed.items():
@@ -269,11 +279,12 @@ class Search:
                         way += torch.matmul(a.abs() * found.gaps[number][:, None], reach[-1])
         return torch.cat(bounds, 1), torch.cat(linear, 1), torch.cat(coefficients, 1), torch.cat(loose, 1)
 
-    def signed(self, target: int) -> Tensor:
-        """The outputs and their negatives, as rows of this value."""
-        eye = torch.eye(self.program.nodes[target].size, dtype=torch.float64)
-        signed = torch.cat([eye, -eye])
-        return signed if self.rows is None else signed[self.rows]
+    def signed(self, target: int, at: Tensor) -> Tensor:
+        """Those of the outputs and their negatives with the numbers `at` (k,), as rows (k, n) of this value."""
+        n, at = self.program.nodes[target].size, at if self.rows is None else self.rows.to(at.device)[at]
+        rows = torch.zeros(len(at), n, dtype=torch.float64)
+        rows[torch.arange(len(at)), at % n] = torch.where(at < n, 1.0, -1.0).double()
+        return rows
 
     def children(self, boxes: Boxes, bar: float) -> Boxes:
         """Both halves of what is left of each box, or parts of each region."""
@@ -314,7 +325,7 @@ class Search:
             some = [(low[b], high[b], taken(known, b), row[b], {k: c[b] for k, c in pulls.items()}, bound[b], bar, refine) for b in each]
             return joined([self.region(*given) for given in some])
         found = evaluate(self.program, self.ends(low, high), known, refine)
-        answer, pulls = self.phases.tightened(found, self.signed(self.phases.target)[row], pulls, bar)
+        answer, pulls = self.phases.tightened(found, self.signed(self.phases.target, row), pulls, bar)
         empty = torch.stack([(a > b).any(1) for a, b in found.bounds]).any(0)
         best = torch.where(empty, -math.inf, torch.minimum(answer.bound[:, 0], bound))[:, None]
         zeros = [torch.zeros(len(low), 1, size, dtype=torch.float64) for size in self.sizes]

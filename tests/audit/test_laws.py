@@ -349,6 +349,28 @@ def test_a_point_alone_attains_what_is_true_there(family: str, rng: np.random.Ge
             assert near >= attack.certified(point) - 1e-9 * (1 + float(np.abs(f.hi).max() + np.abs(g.hi).max()))
 
 
+def test_outputs_are_bounded_some_at_a_time(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many rows go at once; and where slopes would be too many, the whole box has the same bound, and is not split."""
+    one, two = (chain([3], linear(w), RELU, linear(v)) for w, v in ((rng.normal(size=(6, 3)), rng.normal(size=(5, 6))) for _ in range(2)))
+    attack = Attack(one, two, {"x": Box(-1, 1).on(one.inputs[0])})
+    program = pair(tape(one), tape(two), matched(one, two))
+    target = program.outputs[0]
+    assert target is not None
+    search = Search(program, attack)
+    assert torch.equal(search.signed(target, torch.arange(10)), torch.cat([torch.eye(5), -torch.eye(5)]).double())
+    some = torch.tensor([7, 0, 3])
+    assert torch.equal(Search(program, attack, rows=some).signed(target, torch.arange(3)), search.signed(target, some))
+    space, found = attack.space, []
+    for many, slopes in ((100, 1 << 24), (3, 1 << 24), (1, 1 << 24), (4, 5 * 2 * 3), (4, 5 * 2 * 3 - 1)):
+        monkeypatch.setattr("lumpnet.audit.search.SLOPES", slopes)
+        search = Search(program, attack, most=1)
+        search.many = many
+        found.append(search.run(space.low, space.high).upper)
+        longer = Search(program, attack, most=50).run(space.low, space.high)
+        assert (longer.boxes > 1, longer.upper < found[0]) == ((slopes >= 30),) * 2
+    assert found == pytest.approx([found[0]] * len(found), rel=1e-12)
+
+
 def test_a_witness_of_a_deep_network_is_believed(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Through forty layers intervals grow until they say nothing, from the last digit on; bounds of the point alone do not."""
     layers = [rng.normal(size=(16, 16)) / 3 for _ in range(40)]

@@ -60,7 +60,7 @@ def test_every_point_is_in_a_region_whose_bound_it_obeys(rng: np.random.Generato
         x = np.clip(low.numpy() * (1 - share) + high.numpy() * share, low.numpy(), high.numpy())
         truths, tolerance = pairing.truths(x)
         assert tolerance == 0
-        signed = fractions(found.signed(found.phases.target).numpy())
+        signed = fractions(found.signed(found.phases.target, torch.arange(2 * found.program.nodes[found.phases.target].size)).numpy())
         reached = truths[found.phases.target] @ signed.T
         above = set(torch.nonzero(whole.bound[0] > bar)[:, 0].tolist())  # the others are done before they are cut
         assert (reached <= fractions(whole.bound.numpy())).all()

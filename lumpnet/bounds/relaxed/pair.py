@@ -131,7 +131,20 @@ class _Pair:
         outputs = []
         for one, two in zip(self.f.graph.outputs, self.g.graph.outputs, strict=True):
             outputs.append(self._output(self.f.values[one], self.g.values[two]))
-        return _needed(self.nodes, self.inputs, outputs)
+        return self._needed(outputs)
+
+    def _needed(self, outputs: list[int | None]) -> Program:
+        """The program of just those nodes that an output consists of."""
+        needed = {*self.inputs, *(number for number in outputs if number is not None)}
+        for number in range(len(self.nodes) - 1, -1, -1):
+            if number in needed:
+                needed.update(self.nodes[number].parents)
+        at = {number: k for k, number in enumerate(sorted(needed))}
+        for number in at:
+            self.nodes[number].parents = tuple(at[p] for p in self.nodes[number].parents)
+        self.nodes, self.inputs = [self.nodes[number] for number in at], [at[i] for i in self.inputs]
+        self.made = {key: None if number is None else at[number] for key, number in self.made.items() if number is None or number in at}
+        return Program(self.nodes, self.inputs, [None if o is None else at[o] for o in outputs])
 
     def _output(self, one: int, two: int) -> int | None:
         partner = self.with_.get(one)
@@ -325,18 +338,6 @@ class _Pair:
     def _zero(self, n: int) -> int:
         zero = torch.zeros(n, dtype=torch.float64)
         return self._affine([], n, zero, zero, "")
-
-
-def _needed(nodes: list[Node], inputs: list[int], outputs: list[int | None]) -> Program:
-    """The program of just those nodes that an output consists of."""
-    needed = {*inputs, *(number for number in outputs if number is not None)}
-    for number in range(len(nodes) - 1, -1, -1):
-        if number in needed:
-            needed.update(nodes[number].parents)
-    at = {number: k for k, number in enumerate(sorted(needed))}
-    for number in at:
-        nodes[number].parents = tuple(at[p] for p in nodes[number].parents)
-    return Program([nodes[number] for number in at], [at[i] for i in inputs], [None if o is None else at[o] for o in outputs])
 
 
 def _down(x: Tensor) -> Tensor:
