@@ -30,6 +30,8 @@ Array = np.ndarray[Any, Any]
 BATCH = 64
 STARTS, ROUNDS, HALVINGS = 64, 6, 40
 STEPS = (8, 24)
+AT_ONCE = 1 << 22
+"""Scores compared with the winner's, times boxes, times scores."""
 CLEARER = 2.0
 """Linear bounds are asked for at a point where the winners are this many times as far ahead as at the last one."""
 CPU = torch.device("cpu")
@@ -136,22 +138,26 @@ class Classes:
 
     def beaten(self, programs: list[Program], winner: int, low: Tensor, high: Tensor, deadline: float) -> tuple[Tensor, Tensor]:
         """On which boxes (B, n) another score may reach the winner's in one of the networks, (B,) bool, and how much each input moves what may."""
-        rows = torch.eye(self.n, dtype=torch.float64)[[k for k in range(self.n) if k != winner]]
-        rows[:, winner] = -1
         worst, influence, sizes = torch.zeros(len(low), dtype=torch.bool), torch.zeros_like(low), self.attack.space.sizes
+        others = torch.tensor([k for k in range(self.n) if k != winner])
         for program in programs:
             with on(program.device):
                 ends = (torch.split(x.to(program.device), sizes, 1) for x in (low, high))
                 found = evaluate(program, list(zip(*ends, strict=True)), allowance=Allowance(deadline))
                 target = program.outputs[0]
                 assert target is not None
-                answer = upper(program, found, target, rows.to(program.device).expand(len(low), *rows.shape))
-                zeros = [torch.zeros(len(low), len(rows), size, dtype=torch.float64) for size in sizes]
-                coefficients = torch.cat([answer.coefficients.get(i, z) for i, z in zip(program.inputs, zeros, strict=True)], 2)
-                above = answer.bound >= 0
-                moves = (coefficients.abs() * above[..., None]).sum(1)
-            worst |= above.any(1).cpu()
-            influence += moves.cpu()
+                for some in torch.split(others, max(1, AT_ONCE // (self.n * len(low)))):
+                    if found.allowance.over:  # nothing is known of the others
+                        worst[:] = True
+                        break
+                    rows = torch.zeros(len(some), self.n, dtype=torch.float64)
+                    rows[torch.arange(len(some)), some.to(program.device)], rows[:, winner] = 1.0, -1.0
+                    answer = upper(program, found, target, rows.expand(len(low), *rows.shape))
+                    zeros = [torch.zeros(len(low), len(rows), size, dtype=torch.float64) for size in sizes]
+                    coefficients = torch.cat([answer.coefficients.get(i, z) for i, z in zip(program.inputs, zeros, strict=True)], 2)
+                    above = answer.bound >= 0
+                    worst |= above.any(1).cpu()
+                    influence += (coefficients.abs() * above[..., None]).sum(1).cpu()
         return worst, influence + 1e-30
 
     # -- another class ------------------------------------------------------------------------

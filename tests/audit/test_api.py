@@ -276,6 +276,26 @@ def near_ties(rng: np.random.Generator, factor: float) -> tuple[Graph, Graph, Bo
             return one, chain([3], linear(w), RELU, linear(v, b + raised), dtype="float64"), Box(centre - 0.1, centre + 0.1)
 
 
+def test_many_classes_are_compared_some_at_a_time(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever scores go at once, the same boxes are open; where time is up all of them are."""
+    w = rng.normal(size=(9, 4))
+    one, two = chain([4], linear(w)), chain([4], linear(w + 0.01 * rng.normal(size=(9, 4))))
+    attack = Attack(one, two, {"x": Box(-1, 1).on(one.inputs[0])})
+    low = torch.from_numpy(rng.uniform(-1, 0.8, size=(30, 4)))
+    classes, found = Classes(attack, math.inf), []
+    scores = attack.outputs(low)[0]
+    best = scores.topk(2, dim=1).values
+    winner = int(scores[(best[:, 0] - best[:, 1]).argmax()].argmax())
+    for at_once in (1 << 22, 9 * 30 * 3, 1):
+        monkeypatch.setattr("lumpnet.audit.top1.AT_ONCE", at_once)
+        found.append(classes.beaten(classes.programs, winner, low, low + 0.01, math.inf))
+    for open_, influence in found:
+        assert torch.equal(open_, found[0][0])
+        assert torch.allclose(influence, found[0][1], rtol=1e-12)
+    assert 0 < int(found[0][0].sum()) < 30
+    assert bool(classes.beaten(classes.programs, winner, low, low + 0.01, time.monotonic())[0].all())
+
+
 def test_a_class_that_changes_somewhere_is_never_certified(rng: np.random.Generator) -> None:
     """Where a point is known at which the classes differ, without the attack that would find it. A third of the distance is mostly no change."""
     torch.set_num_threads(1)
