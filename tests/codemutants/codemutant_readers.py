@@ -42,7 +42,7 @@ def readers(folder: Path) -> list[Case]:
             root = json.loads(rebound(of[one], of[two], claim)) | {"lumpings": {"x": "identity", "y": "identity"}}
             place = _written(folder / f"{one} {two}", of[one], of[two], json.dumps(root).encode())
             cases.append(Case(f"pair: {one} and {two}", partial(_answer, place), forged=True))
-    cases.append(Case("way: claims", partial(_claims, _rounded(folder / "rounded")), forged=True))
+    cases += [Case(f"way: claims of {name}", partial(_claims, place), forged=True) for name, place in _rounded(folder).items()]
     good = _written(folder / "good", original, reduced, claim)
     wrong = _written(folder / "wrong", original, original, rebound(original, original, claim))
     questions = {"read": _read, "models": _models, "unfinished": _unfinished}
@@ -50,13 +50,24 @@ def readers(folder: Path) -> list[Case]:
     return [*cases, *(Case(f"reader: {question.__name__}", question, forged=True) for question in (_json, _finite, _problems))]
 
 
-def _rounded(folder: Path) -> Path:
+def _rounded(folder: Path) -> dict[str, Path]:
+    """Networks some of whose numbers are rounded: a layer, and numbers that are added to units or multiply them."""
     sys.path.insert(0, str(ROOT / "tests/check"))
     from catalog import CASES
+    from forge import N, Net, Triple
 
-    folder.mkdir()
-    CASES["linear_nearest"]().write(folder)
-    return folder
+    def net(kind: str, role: str, dtype: str) -> Net:
+        numbers = np.array([0.1, 0.125, 3.3, 4.0], dtype)
+        return Net({"x": (None, 4)}, {"y": N(kind, (None, 4), ["x"], {"axis": 1}, {role: numbers})}, ["y"], dtype)
+
+    triples = {"a layer": CASES["linear_nearest"]()}
+    for kind, role in (("add_constant", "term"), ("mul_constant", "factor")):
+        triples[kind] = Triple(net(kind, role, "float64"), net(kind, role, "float32"), {}, "nearest")
+    places = {name: folder / f"rounded {name}" for name in triples}
+    for name, place in places.items():
+        place.mkdir()
+        triples[name].write(place)
+    return places
 
 
 def _claims(place: Path, check: Check) -> str:
