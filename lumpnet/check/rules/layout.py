@@ -137,8 +137,9 @@ def _side_by_side(step: Step, ins: Sequence[Near]) -> Near:
     def joined(parts: list[Array]) -> Array:
         common = list(np.broadcast_shapes(*((*p.shape[:axis], 1, *p.shape[axis + 1 :]) for p in parts)))
         lengths = [shape[axis] or 0 for shape in step.shapes]
-        within_memory((*common[:axis], sum(lengths), *common[axis + 1 :]))
-        return np.concatenate([np.broadcast_to(p, (*common[:axis], n, *common[axis + 1 :])) for p, n in zip(parts, lengths, strict=True)], axis)
+        views = [np.broadcast_to(p, (*common[:axis], n, *common[axis + 1 :])) for p, n in zip(parts, lengths, strict=True)]
+        within_memory([sum(view.size for view in views)])
+        return np.concatenate(views, axis)
 
     return Near(joined([x.size for x in ins]), joined([x.apart for x in ins]))
 
