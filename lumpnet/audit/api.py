@@ -84,8 +84,8 @@ def audit(
     became which; it is believed in nothing else, and without one units are matched by what is stored for them. The search ends after
     `timeout` seconds (a first bound that takes longer is cut short, and wider for it), after `boxes` boxes (0: without any upper bound), or when
     both ends of the interval are within 2 %; with timeout=math.inf and jobs=1 the answer does not depend on the machine's speed. device: where boxes
-    are bounded, `cpu` by `jobs` threads, or `cuda`. Raises `LumpnetError` subclasses for models that cannot be read and domains that do not fit,
-    `ValueError` for options that are none.
+    are bounded, `cpu` by `jobs` threads, or `cuda` (tested where there is one, and else on a pretended one). Raises `LumpnetError` subclasses for models
+    that cannot be read and domains that do not fit, `ValueError` for options that are none.
     """
     place = usable(device)
     if epsilon is not None and not (epsilon >= 0 and math.isfinite(epsilon)):
