@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lumpnet.audit.search import Boxes, Search, State, joined
+from lumpnet.audit.boxes import Boxes, joined
+from lumpnet.audit.search import Search, State
 from lumpnet.bounds.relaxed import Allowance, Evaluation
 
 

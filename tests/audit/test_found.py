@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from lumpnet.audit.boxes import Boxes, cut
 from lumpnet.audit.matching import matched, residuals
-from lumpnet.audit.search import Boxes, Search, cut
+from lumpnet.audit.search import Search
 from lumpnet.bounds.relaxed import Program, Units, both, evaluate, pair, relaxations, tape, upper
 from lumpnet.bounds.relaxed.maps import Dense, Gather
 from lumpnet.bounds.relaxed.program import Affine, Input, Node

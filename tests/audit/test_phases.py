@@ -12,8 +12,9 @@ import torch
 
 from lumpnet.audit import phases, search
 from lumpnet.audit.attack import Attack
+from lumpnet.audit.boxes import Boxes
 from lumpnet.audit.matching import matched
-from lumpnet.audit.search import Boxes, Search
+from lumpnet.audit.search import Search
 from lumpnet.bounds.relaxed import pair, tape
 from lumpnet.bounds.relaxed import relaxations as relax
 from lumpnet.domain import Box

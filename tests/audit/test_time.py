@@ -14,8 +14,9 @@ import torch
 import lumpnet
 from lumpnet import Box
 from lumpnet.audit.attack import Attack
+from lumpnet.audit.boxes import FIELDS, Boxes, Waiting
 from lumpnet.audit.matching import matched
-from lumpnet.audit.search import FIELDS, Boxes, Search, Waiting
+from lumpnet.audit.search import Search
 from lumpnet.audit.searching import Searching
 from lumpnet.audit.top1 import Classes
 from lumpnet.bounds.relaxed import pair, tape
